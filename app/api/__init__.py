@@ -1,0 +1,1 @@
+"""HTTP in, HTTP out: thin routes over the flows and the store."""

@@ -1,0 +1,103 @@
+"""Assemble the HTTP application and run it between the opening and the closing of a gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+
+from app import __version__
+from app.api import docs, health, openapi, tasks, videos
+from app.api.front import Front
+from app.api.problems import answer_framework_error, answer_gateway_error, answer_invalid_parameters
+from app.clock import Clock, StoreClock
+from app.errors import GatewayError
+from app.settings import Settings
+from app.telemetry import Metrics
+from app.wiring import Gateway, open_gateway
+from app.worker import keep_time
+
+log = structlog.get_logger(__name__)
+
+
+def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
+    """Build the application; its lifespan opens the gateway and runs the engine of its role."""
+
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_gateway(settings, metrics, clock) as gateway:
+            app.state.gateway = gateway
+            async with _background_of(gateway):
+                # Start-up leaves a large heap that never dies; collections need not walk it again.
+                gc.collect()
+                gc.freeze()
+                log.info("gateway.started", version=__version__, role=settings.role)
+                yield
+                log.info("gateway.stopped", running=len(gateway.running))
+
+    app = FastAPI(
+        title="Reelgate",
+        version=__version__,
+        description="A gateway for asynchronous video generation, with the vendor's own contract.",
+        lifespan=lifespan,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.max_body_bytes = settings.max_body_bytes
+    app.include_router(health.router)
+    if settings.role != "engine":
+        app.include_router(videos.router)
+        app.router.routes[:0] = tasks.routes
+        docs.serve_docs(app)
+    _answer_errors(app)
+    _describe(app, with_tenant_routes=settings.role != "engine")
+    app.add_middleware(Front, metrics=metrics)
+    return app
+
+
+@asynccontextmanager
+async def _background_of(gateway: Gateway) -> AsyncIterator[None]:
+    """Keep the time and, unless the role has none, run the engine while the application runs."""
+    stopping = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        if isinstance(gateway.store.clock, StoreClock):
+            keeping = keep_time(gateway.store.clock, gateway.store.redis, stopping)
+            group.create_task(keeping, name="clock")
+        if gateway.settings.role != "api":
+            group.create_task(gateway.engine.run(stopping), name="engine")
+        try:
+            yield
+        finally:
+            stopping.set()
+
+
+def _answer_errors(app: FastAPI) -> None:
+    app.add_exception_handler(GatewayError, answer_gateway_error)
+    app.add_exception_handler(HTTPException, answer_framework_error)
+    app.add_exception_handler(RequestValidationError, answer_invalid_parameters)
+
+
+def _describe(app: FastAPI, *, with_tenant_routes: bool) -> None:
+    """Make `/openapi.json` complete, computed once."""
+    document: dict[str, Any] = {}
+
+    def whole() -> dict[str, Any]:
+        if not document:
+            made = get_openapi(
+                title=app.title, version=app.version, description=app.description, routes=app.routes
+            )
+            document.update(openapi.complete(made) if with_tenant_routes else made)
+        return document
+
+    app.openapi = whole  # type: ignore[method-assign]

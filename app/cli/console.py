@@ -1,0 +1,85 @@
+"""What all commands share: how they open the store, print, and fail."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from app import settings, telemetry
+from app.domain.tenant import Limits, LimitsRefused
+from app.wiring import Store, open_store
+
+Result = TypeVar("Result")
+
+out = Console(highlight=False, soft_wrap=True)
+notes = Console(stderr=True, highlight=False, soft_wrap=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+LimitsText = Annotated[
+    str | None,
+    typer.Option(
+        "--limits",
+        help='Limits as JSON, such as \'{"creates_per_minute": 60, "credits_per_month": "500"}\'.',
+    ),
+]
+
+
+class CommandFailed(Exception):
+    """The command cannot do what it was asked; the message says why and what to do."""
+
+
+def complain(first: str, *more: str) -> None:
+    """Print an error and its further lines on standard error."""
+    print(f"error: {first}", file=sys.stderr)
+    for line in more:
+        print(f"  {line}", file=sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as indented JSON."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(columns: list[str], rows: list[list[str]]) -> None:
+    """Print rows under their column names; plain text when not on a terminal."""
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+def on_store(work: Callable[[Store], Awaitable[Result]]) -> Result:
+    """Run `work` on the configured store; an embedded one is joined, or started for the moment."""
+    chosen = settings.load()
+    telemetry.configure_logging("warning", chosen.log.format)
+
+    async def run() -> Result:
+        async with open_store(chosen) as store:
+            return await work(store)
+
+    return asyncio.run(run())
+
+
+def read_limits(text: str | None) -> Limits:
+    """Read the `--limits` option.
+
+    Raises:
+        CommandFailed: not JSON, or a limit breaks its rule.
+    """
+    if text is None:
+        return Limits()
+    try:
+        return Limits.read(json.loads(text))
+    except json.JSONDecodeError as failure:
+        raise CommandFailed(
+            f"--limits is not JSON: {failure.msg} at character {failure.pos + 1}"
+        ) from failure
+    except LimitsRefused as refusal:
+        raise CommandFailed(f"--limits: {refusal}") from refusal

@@ -1,0 +1,71 @@
+"""The one place where work may outlive the request that began it.
+
+A paid call must not be cancelled halfway because a client hung up. Such calls run here, are
+awaited by whoever still wants their result, and are waited for when the process stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import structlog
+
+from app.errors import GatewayError, Overloaded, Stopping
+
+Result = TypeVar("Result")
+
+log = structlog.get_logger(__name__)
+
+
+class DetachedWork:
+    """A bounded registry of running calls."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._running: set[asyncio.Task[Any]] = set()
+        self._stopping = False
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def refuse_when_full(self) -> None:
+        """Tell a caller, before anything is written, that its work could not be started.
+
+        Raises:
+            Stopping: the process is shutting down.
+            Overloaded: as many calls as allowed are running.
+        """
+        if self._stopping:
+            raise Stopping
+        if len(self._running) >= self._limit:
+            raise Overloaded
+
+    def start(self, work: Coroutine[Any, Any, Result], *, name: str) -> asyncio.Task[Result]:
+        """Run `work` to its end whatever becomes of the caller; a defect in it is logged."""
+        task = asyncio.create_task(work, name=name)
+        self._running.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        failure = None if task.cancelled() else task.exception()
+        # A refusal is an answer, and was logged where it was decided.
+        if failure is not None and not isinstance(failure, GatewayError):
+            log.error("detached.failed", work=task.get_name(), exc_info=failure)
+
+    async def drain(self, grace_s: float) -> int:
+        """Take no new work and wait up to `grace_s`; returns how many calls had to be cut off.
+
+        A call that is cut off leaves its task marked as sending, so it comes back as doubt.
+        """
+        self._stopping = True
+        if not self._running:
+            return 0
+        _, late = await asyncio.wait(self._running, timeout=grace_s)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        return len(late)

@@ -1,0 +1,1 @@
+"""Pure decisions: nothing here knows the time, the network or the store."""

@@ -1,0 +1,230 @@
+"""What callers are shown: the vendor's answers under our ids, our money and our words.
+
+Every answer about a task is built here, stored as ready bytes, and sent unchanged afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from app.domain.catalogue import Model
+from app.domain.ids import created_s
+from app.domain.pricing import Microcredits
+from app.domain.public_text import public_text
+from app.domain.task import Finished, PublicStatus, Running, Task, Verdict
+from app.errors import GatewayError, VendorRefused
+
+_OWN_FIELDS: Final = frozenset(
+    {"id", "created", "status", "progress", "task_info", "usage", "results", "result_data", "error"}
+)
+"""Fields of a vendor's report that this module decides about; all others pass through."""
+
+_WORDS: Final = frozenset({"model", "object", "type"})
+"""Fields that the vendor decides about, but which clients rely on being strings."""
+
+_REFUSED_CODES: Final = {
+    **dict.fromkeys(VendorRefused.SHOWN_AS.values(), "invalid_parameters"),
+    502: "service_error",
+}
+"""The vendor's task error code for each HTTP status with which a create may be refused."""
+
+_GROUP_MARK: Final = "<group>"
+
+_DROPPED_FIELDS: Final = frozenset({"request_id", "trace_id", "callback_url"})
+"""Fields that name the vendor's own records."""
+
+
+def encode(answer: Mapping[str, Any]) -> bytes:
+    """Write an answer as the bytes that are stored and sent."""
+    return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def _credits(amount: Microcredits) -> int | float:
+    """Write an amount as a JSON number; exact to the microcredit below 9 billion credits."""
+    whole, rest = divmod(amount, 1_000_000)
+    return whole if rest == 0 else amount / 1_000_000
+
+
+def pending_answer(task_id: str, model: Model, *, held: Microcredits, group: str) -> dict[str, Any]:
+    """Return the answer to a create the vendor has not answered yet; all fields of a create."""
+    return {
+        "created": created_s(task_id),
+        "id": task_id,
+        "model": model.name,
+        "object": model.object,
+        "progress": 0,
+        "status": "pending",
+        "task_info": {
+            "can_cancel": False,
+            "estimated_time": model.estimated_time_s,
+            "video_duration": model.video_duration_s,
+        },
+        "type": model.type,
+        "usage": {
+            "billing_rule": model.billing_rule,
+            "credits_reserved": _credits(held),
+            "user_group": group,
+        },
+    }
+
+
+def pending_around_group(task_id: str, model: Model, *, held: Microcredits) -> tuple[bytes, bytes]:
+    """Return a pending answer in two halves, for the store to put the tenant's group between them.
+
+    The group is known to the store alone when a create is admitted, and its letters need no
+    escaping (see `TENANT_GROUP`).
+    """
+    whole = encode(pending_answer(task_id, model, held=held, group=_GROUP_MARK))
+    head, tail = whole.split(_GROUP_MARK.encode("ascii"))
+    return head, tail
+
+
+def created_answer(
+    pending: Mapping[str, Any], report: Mapping[str, Any], *, vendor_id: str, held: Microcredits
+) -> dict[str, Any]:
+    """Return the answer to an accepted create: the vendor's, with our id, money and promises.
+
+    A task that has just been accepted is `pending` or `processing`, whatever else the vendor says
+    of it; its end is told by the first status read.
+    """
+    word = str(report.get("status", "")).lower()
+    status: PublicStatus = "processing" if word == "processing" else "pending"
+    shown = _passed_through(report, task_id=str(pending["id"]), vendor_id=vendor_id)
+    return {
+        **pending,
+        **shown,
+        "progress": _progress(report, ceiling=99),
+        "status": status,
+        "task_info": _task_info(pending.get("task_info"), report),
+        "usage": {
+            **_mapping(pending.get("usage")),
+            **_vendor_usage(report),
+            "credits_reserved": _credits(held),
+            "user_group": _mapping(pending.get("usage")).get("user_group"),
+        },
+    }
+
+
+def task_answer(
+    task: Task, report: Mapping[str, Any], verdict: Verdict, *, charged: Microcredits
+) -> dict[str, Any]:
+    """Return the answer to a status read, from what was stored and what the vendor reported now.
+
+    `results` and `result_data` appear only when completed, `error` only when failed.
+    """
+    before: dict[str, Any] = json.loads(task.body)
+    shown = _passed_through(report, task_id=task.id, vendor_id=task.vendor_id)
+    answer = {
+        **{
+            name: value
+            for name, value in before.items()
+            if name not in ("results", "result_data", "error")
+        },
+        **shown,
+        "task_info": _task_info(before.get("task_info"), report),
+    }
+    usage = {**_mapping(before.get("usage")), **_vendor_usage(report)}
+    match verdict:
+        case Running(processing=processing):
+            answer["status"] = "processing" if processing else "pending"
+            answer["progress"] = max(_progress(before, ceiling=99), _progress(report, ceiling=99))
+        case Finished(succeeded=True):
+            answer |= {"status": "completed", "progress": 100}
+            answer |= {
+                name: _renamed(report[name], task.vendor_id, task.id)
+                for name in ("results", "result_data")
+                if report.get(name) is not None
+            }
+            usage["credits_used"] = _credits(charged)
+        case Finished():
+            answer |= {
+                "status": "failed",
+                "progress": _progress(report, ceiling=100),
+                "error": _task_error(report, task),
+            }
+            usage["credits_used"] = 0
+    answer["usage"] = usage
+    return answer
+
+
+def refused_answer(task: Task, refusal: GatewayError) -> dict[str, Any]:
+    """Return the status answer of a task that was refused after its create had got a 200."""
+    return {
+        **json.loads(task.body),
+        "status": "failed",
+        "progress": 0,
+        "error": {
+            "code": _REFUSED_CODES.get(refusal.http_status, "service_unavailable"),
+            "message": refusal.message,
+            "type": "task_error",
+        },
+    }
+
+
+def _task_error(report: Mapping[str, Any], task: Task) -> dict[str, Any]:
+    """Return the `error` of a failed task: a string code, a message, and type `task_error`."""
+    given = _mapping(report.get("error"))
+    if str(report.get("status", "")).lower() in ("cancelled", "canceled"):
+        code, fallback = "request_cancelled", "The task was cancelled."
+    else:
+        code, fallback = public_text(given.get("code"), "unknown_error"), "The task failed."
+    message = given.get("message")
+    return {"code": code, "message": public_text(message, fallback), "type": "task_error"}
+
+
+def _passed_through(report: Mapping[str, Any], *, task_id: str, vendor_id: str) -> dict[str, Any]:
+    """Return the vendor's fields that we do not decide about, with its task id replaced by ours."""
+    return {
+        name: _renamed(value, vendor_id, task_id)
+        for name, value in report.items()
+        if name not in _OWN_FIELDS
+        and name not in _DROPPED_FIELDS
+        and value is not None
+        and (name not in _WORDS or isinstance(value, str))
+    }
+
+
+def _renamed(value: Any, vendor_id: str, task_id: str) -> Any:
+    """Return `value` with the vendor's task id replaced by ours in every string."""
+    match value:
+        case str():
+            return value.replace(vendor_id, task_id) if vendor_id else value
+        case list():
+            return [_renamed(item, vendor_id, task_id) for item in value]
+        case dict():
+            return {
+                _renamed(name, vendor_id, task_id): _renamed(item, vendor_id, task_id)
+                for name, item in value.items()
+                if name not in _DROPPED_FIELDS
+            }
+        case _:
+            return value
+
+
+def _task_info(before: Any, report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `task_info`: nothing that has left for the vendor can be cancelled here."""
+    return {**_mapping(before), **_mapping(report.get("task_info")), "can_cancel": False}
+
+
+def _vendor_usage(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the vendor's `usage` without the two figures that are the tenant's own."""
+    usage = _mapping(report.get("usage"))
+    return {
+        n: v
+        for n, v in usage.items()
+        if n not in ("credits_reserved", "user_group", "credits_used")
+    }
+
+
+def _progress(report: Mapping[str, Any], *, ceiling: int) -> int:
+    figure = report.get("progress")
+    if isinstance(figure, bool) or not isinstance(figure, int | float) or math.isnan(figure):
+        return 0
+    return int(min(max(figure, 0), ceiling))
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

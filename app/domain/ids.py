@@ -1,0 +1,76 @@
+"""Identifiers and API keys: their shapes, and how they are made from randomness handed in."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from collections.abc import Callable
+from typing import Final, Literal
+
+Mode = Literal["live", "test"]
+"""The two sides of a tenant: live keys reach the vendor, test keys the built-in sandbox."""
+
+TASK_ID_PREFIX: Final = "task-unified-"
+_LOWER_36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+_BASE_62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_TASK_ID: Final = re.compile(r"task-unified-[0-9]{10}-[0-9a-z]{25}")
+_API_KEY: Final = re.compile(r"rg_(live|test)_([0-9A-Za-z]{30})([0-9A-Za-z]{6})")
+_TENANT_ID: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
+
+Choose = Callable[[str], str]
+"""Picks one character of a string; `secrets.choice` outside tests."""
+
+
+def mint_task_id(now_ms: int, choose: Choose) -> str:
+    """Return a new public task id: the vendor's shape, with 25 random characters (129 bits)."""
+    return f"{TASK_ID_PREFIX}{now_ms // 1000:010d}-{''.join(choose(_LOWER_36) for _ in range(25))}"
+
+
+def is_task_id(text: str) -> bool:
+    """Return whether `text` has the shape of an id that `mint_task_id` makes."""
+    return _TASK_ID.fullmatch(text) is not None
+
+
+def created_s(task_id: str) -> int:
+    """Return the creation time inside a task id, unix seconds."""
+    return int(task_id[len(TASK_ID_PREFIX) : len(TASK_ID_PREFIX) + 10])
+
+
+def is_tenant_id(text: str) -> bool:
+    """Return whether `text` can name a tenant: 1 to 63 of a-z 0-9 _ -, ends alphanumeric."""
+    return _TENANT_ID.fullmatch(text) is not None
+
+
+def mint_api_key(mode: Mode, choose: Choose) -> str:
+    """Return a new secret key: prefix, 30 random base62 characters (178 bits), 6 of checksum."""
+    secret = "".join(choose(_BASE_62) for _ in range(30))
+    return f"rg_{mode}_{secret}{_checksum(f'rg_{mode}_{secret}')}"
+
+
+def mint_key_id(choose: Choose) -> str:
+    """Return a new public key id, which is no secret: `key_` and 12 characters."""
+    return "key_" + "".join(choose(_LOWER_36) for _ in range(12))
+
+
+def mode_of_api_key(text: str) -> Mode | None:
+    """Return the mode of a well-formed key, else None: a mistyped key is told without a look-up."""
+    match = _API_KEY.fullmatch(text)
+    if match is None or _checksum(text[:-6]) != match[3]:
+        return None
+    return "live" if match[1] == "live" else "test"
+
+
+def digest_of_api_key(text: str) -> str:
+    """Return the only form in which a key is stored: its SHA-256, hexadecimal."""
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _checksum(text: str) -> str:
+    """Return CRC32 as six base62 digits, most significant first."""
+    rest = zlib.crc32(text.encode("ascii"))
+    digits = ""
+    for _ in range(6):
+        rest, digit = divmod(rest, 62)
+        digits = _BASE_62[digit] + digits
+    return digits

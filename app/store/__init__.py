@@ -1,0 +1,1 @@
+"""Redis: one class per noun, one script per change."""

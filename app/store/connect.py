@@ -1,0 +1,397 @@
+"""The one constructor of Redis clients, whatever the address: nothing is repeated, nothing hangs.
+
+The client library repeats a lost command up to ten times by default, in every form of client. A
+command without a reply may have run, so here it is sent once and its loss is the caller's to judge;
+only a cluster's "not here" (MOVED, ASK, TRYAGAIN), which says that it did not run, is followed.
+
+Bounds of one call, in this order: a free connection (the call's deadline), a new connection if none
+is open (the connect deadline), each reply (the call's deadline).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, cast
+from urllib.parse import unquote
+
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    ConnectionPool,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool, SentinelManagedConnection
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisClusterException
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.maint_notifications import MaintNotificationsConfig
+
+SETTING = "REELGATE_REDIS_URL"
+CLIENT_NAME = "reelgate"
+CONNECT_TIMEOUT_S = 0.25
+# A write is answered after its fsync, which a busy disk holds up for some hundred milliseconds: a
+# shorter deadline turns slow writes into unknown outcomes, a longer one delays "try again".
+CALL_TIMEOUT_S = 1.0
+MAX_CONNECTIONS = 64
+
+_NEVER = Retry(NoBackoff(), 0)
+_TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+# What the query may carry. Deadlines and repeats are not the address's business.
+_QUERY: dict[str, tuple[str, ...]] = {
+    "redis": ("db",),
+    "rediss": ("db", *_TLS_FILES),
+    "unix": ("db",),
+    "redis+sentinel": ("db", "sentinel_username", "sentinel_password"),
+    "redis+cluster": (),
+}
+_EXAMPLE = {
+    "redis": "redis://user:password@host:6379/0",
+    "rediss": "rediss://user:password@host:6379/0",
+    "unix": "unix:///run/redis.sock?db=0",
+    "redis+sentinel": "redis+sentinel://host:26379,host:26379/name",
+    "redis+cluster": "redis+cluster://host:6379,host:6379",
+}
+_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_NUMBER = re.compile(r"[0-9]{1,5}")
+
+
+class NoConnectionFree(RedisConnectionError):
+    """Every connection was busy until the deadline; the command was surely not sent."""
+
+
+def connect(
+    url: str,
+    *,
+    connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    call_timeout_s: float = CALL_TIMEOUT_S,
+    max_connections: int = MAX_CONNECTIONS,
+) -> Redis:
+    """Return a client for `url`; no connection is made before the first call.
+
+    The cluster form is the library's cluster client, which offers the same commands, pipelines
+    without transactions, and `aclose`. Cancelling a call closes its connection, so that a late
+    reply can reach nobody.
+
+    Raises:
+        ValueError: `url` breaks a rule; the message quotes nothing of it, a password least of all.
+    """
+    address = _parse(url)
+    options: dict[str, Any] = {
+        "username": address.username,
+        "password": address.password,
+        "socket_connect_timeout": connect_timeout_s,
+        "socket_timeout": call_timeout_s,
+        # With RESP2 a reply is a reply: the server cannot push anything between them.
+        "protocol": 2,
+        "client_name": CLIENT_NAME,
+        "driver_info": None,
+        "decode_responses": False,
+        "health_check_interval": 0,
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    }
+    if address.scheme == "redis+cluster":
+        return cast(Redis, _Cluster(address.nodes, max_connections, options))
+    options |= {"retry": _NEVER, "max_connections": max_connections, "wait_s": call_timeout_s}
+    if address.scheme == "redis+sentinel":
+        return _sentinel_client(address, options)
+    return Redis.from_pool(_Pool(db=address.db, **_target(address), **options))
+
+
+def redacted(url: str) -> str:
+    """Return `url` without user, password and query, for logs and reports."""
+    try:
+        address = _parse(url)
+    except ValueError:
+        return "(not a Redis address)"
+    return f"{address.scheme}://{address.hosts}{address.path}"
+
+
+class _Slots:
+    """So many calls at a time, and a bounded wait for a place."""
+
+    def __init__(self, count: int, wait_s: float) -> None:
+        self._free = asyncio.Semaphore(count)
+        self._wait_s = wait_s
+
+    async def take(self) -> None:
+        if not self._free.locked():
+            await self._free.acquire()
+            return
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._free.acquire()
+        except TimeoutError as failure:
+            raise NoConnectionFree(f"no connection was free for {self._wait_s} s") from failure
+
+    def release(self) -> None:
+        self._free.release()
+
+
+class _Prompt(AbstractConnection):
+    """A connection that notices a cancellation while sending, and ends when it is cut off.
+
+    The library sends in a task of its own; on Python 3.11 a cancellation that arrives as that task
+    ends is lost, and the task costs as much as the rest of the call.
+    """
+
+    async def disconnect(self, nowait: bool = False, *args: Any, **options: Any) -> None:
+        if nowait and self._writer is not None:
+            # Closing alone would still send what is left, whenever the other side reads again.
+            self._writer.transport.abort()
+        await super().disconnect(nowait, *args, **options)
+
+    async def send_packed_command(
+        self, command: bytes | str | Iterable[bytes], check_health: bool = True
+    ) -> None:
+        if not self.is_connected:
+            await self.connect_check_health(check_health=False)
+        writer = self._writer
+        assert writer is not None  # noqa: S101 - connected, as of the lines above
+        if isinstance(command, str):
+            command = command.encode()
+        try:
+            async with asyncio.timeout(self.socket_timeout):
+                writer.writelines([command] if isinstance(command, bytes) else command)
+                await writer.drain()
+        except BaseException as failure:
+            # Half a command may have left; the next one must not follow it.
+            await self.disconnect(nowait=True)
+            if isinstance(failure, TimeoutError):
+                raise RedisTimeoutError("Redis took no bytes within the deadline") from failure
+            if isinstance(failure, OSError):
+                raise RedisConnectionError(f"the connection broke: {failure}") from failure
+            raise
+
+
+class _Tcp(_Prompt, Connection):
+    """Plain TCP."""
+
+
+class _Tls(_Prompt, SSLConnection):
+    """TLS."""
+
+
+class _Unix(_Prompt, UnixDomainSocketConnection):
+    """A unix socket."""
+
+
+class _Watched(_Prompt, SentinelManagedConnection):
+    """TCP to whichever server the sentinels call the primary."""
+
+
+class _Pool(ConnectionPool):
+    """A pool that waits, for a while, when every connection is busy.
+
+    The library's own waiting pool loses a wake-up when the woken caller is cancelled at that
+    moment: the others then wait to their deadline beside a free connection.
+    """
+
+    def __init__(self, *watched: Any, wait_s: float, **options: Any) -> None:
+        super().__init__(*watched, **options)
+        self._slots = _Slots(self.max_connections, wait_s)
+
+    async def get_connection(
+        self, command_name: Any = None, *keys: Any, **options: Any
+    ) -> AbstractConnection:
+        await self._slots.take()
+        taken = self.get_available_connection()  # type: ignore[no-untyped-call] # the library's
+        connection: AbstractConnection = taken
+        try:
+            await self.ensure_connection(connection)
+        except BaseException:
+            await self.release(connection)
+            raise
+        return connection
+
+    async def release(self, connection: AbstractConnection) -> None:
+        try:
+            await super().release(connection)
+        finally:
+            self._slots.release()
+
+
+class _SentinelPool(_Pool, SentinelConnectionPool):
+    """Connections to the primary; closing it closes the ones to the sentinels too."""
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        await self.sentinel_manager.aclose()
+
+
+class _Cluster(RedisCluster):
+    """The cluster client, with the bounds and the failures of the others."""
+
+    def __init__(
+        self, nodes: Iterable[tuple[str, int]], max_connections: int, options: dict[str, Any]
+    ) -> None:
+        super().__init__(
+            startup_nodes=[ClusterNode(host, port) for host, port in nodes],
+            retry=_NEVER,
+            # Pipelines and subscriptions take connections beside the calls that are counted here.
+            max_connections=2 * max_connections,
+            # The library's refresh after a few MOVED replies cuts every call under way.
+            reinitialize_steps=0,
+            **options,
+        )
+        # There is no parameter for it; nodes found later are built from these same options.
+        self.connection_kwargs["connection_class"] = _Tcp
+        for node in self.startup_nodes:
+            node.connection_class = _Tcp
+        self._slots = _Slots(max_connections, options["socket_timeout"])
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        # After a failed call the library's leaves the connections open.
+        await self.nodes_manager.aclose()
+        await self.nodes_manager.aclose("startup_nodes")
+
+    async def initialize(self, *args: Any, **options: Any) -> RedisCluster:
+        try:
+            return await super().initialize(*args, **options)
+        except RedisClusterException as failure:
+            # The library's is no RedisError, so that whoever handles those would miss it.
+            raise RedisConnectionError(str(failure)) from failure
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        await self._slots.take()
+        try:
+            return await super().execute_command(*args, **options)
+        finally:
+            self._slots.release()
+
+
+def _sentinel_client(address: _Address, options: dict[str, Any]) -> Redis:
+    login = {
+        "username": address.query.get("sentinel_username"),
+        "password": address.query.get("sentinel_password"),
+    }
+    # Built here rather than by the library, whose own clients of the sentinels repeat ten times.
+    sentinel = Sentinel([])  # type: ignore[no-untyped-call] # the library's
+    sentinel.sentinels = [
+        Redis.from_pool(_Pool(connection_class=_Tcp, host=host, port=port, **options | login))
+        for host, port in address.nodes
+    ]
+    options |= {"connection_class": _Watched, "db": address.db}
+    name = address.path.removeprefix("/")
+    return cast(Redis, sentinel.master_for(name, connection_pool_class=_SentinelPool, **options))
+
+
+def _target(address: _Address) -> dict[str, Any]:
+    if address.scheme == "unix":
+        return {"connection_class": _Unix, "path": address.path}
+    host, port = address.nodes[0]
+    kind = _Tls if address.scheme == "rediss" else _Tcp
+    files = {name: value for name, value in address.query.items() if name in _TLS_FILES}
+    return {"connection_class": kind, "host": host, "port": port, **files}
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """An address, read and checked. `path` is the socket, the sentinels' name or the database."""
+
+    scheme: str
+    hosts: str
+    nodes: tuple[tuple[str, int], ...]
+    path: str
+    db: int
+    username: str | None = field(repr=False)
+    password: str | None = field(repr=False)
+    query: dict[str, str] = field(repr=False)
+
+
+def _parse(url: str) -> _Address:
+    """Read an address strictly: a part misread could be half a password, shown or dialled."""
+    scheme, _, rest = url.partition("://")
+    scheme = scheme.lower()
+    if scheme not in _EXAMPLE:
+        raise ValueError(f"{SETTING}: it must begin with one of {'://, '.join(_EXAMPLE)}://")
+    if not (rest.isascii() and rest.isprintable()) or " " in rest or "#" in rest:
+        _refuse(scheme, "a character in it must be percent-encoded")
+    rest, _, query_text = rest.partition("?")
+    authority, _, path = rest.partition("/")
+    login, _, hosts = authority.rpartition("@")
+    username, _, password = login.partition(":")
+    query = _read_query(scheme, query_text)
+    single = scheme in ("redis", "rediss")
+    db = _read_number(query.get("db") or (path if single else "") or "0", 0, 65_535)
+    if db is None:
+        _refuse(scheme, "the database must be a number")
+    return _Address(
+        scheme=scheme,
+        hosts=hosts,
+        nodes=_read_nodes(scheme, hosts),
+        path=f"/{db}" if single else _read_path(scheme, unquote(path)),
+        db=db,
+        username=unquote(username) or None,
+        password=unquote(password) or None,
+        query=query,
+    )
+
+
+def _read_nodes(scheme: str, hosts: str) -> tuple[tuple[str, int], ...]:
+    if scheme == "unix":
+        if hosts:
+            _refuse(scheme, "the path of the socket must be absolute")
+        return ()
+    nodes = tuple(_read_node(scheme, host) for host in hosts.split(","))
+    if len(nodes) > 1 and scheme in ("redis", "rediss"):
+        _refuse(scheme, "several hosts need the form for sentinels or for a cluster")
+    return nodes
+
+
+def _read_node(scheme: str, text: str) -> tuple[str, int]:
+    host, colon, port_text = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        host, port_text = text, "26379" if scheme == "redis+sentinel" else "6379"
+    if not _HOST.fullmatch(host):
+        _refuse(scheme, "a host name is missing or has a character that none may have")
+    port = _read_number(port_text, 1, 65_535)
+    if port is None:
+        _refuse(scheme, "a port must be a number from 1 to 65535")
+    return host.strip("[]"), port
+
+
+def _read_path(scheme: str, path: str) -> str:
+    if scheme == "unix":
+        if not path:
+            _refuse(scheme, "the path of the socket is missing")
+        return f"/{path}"
+    if scheme == "redis+cluster":
+        if path:
+            _refuse(scheme, "a cluster has one database and no name")
+        return ""
+    if not _NAME.fullmatch(path):
+        _refuse(scheme, "the name that the sentinels watch must follow the hosts")
+    return f"/{path}"
+
+
+def _read_query(scheme: str, text: str) -> dict[str, str]:
+    query = {}
+    for pair in text.split("&") if text else ():
+        name, _, value = pair.partition("=")
+        if name not in _QUERY[scheme] or not value:
+            allowed = ", ".join(_QUERY[scheme]) or "nothing"
+            _refuse(scheme, f"after the question mark it may carry {allowed}, with a value")
+        query[name] = unquote(value)
+    return query
+
+
+def _read_number(text: str, low: int, high: int) -> int | None:
+    number = int(text) if _NUMBER.fullmatch(text) else -1
+    return number if low <= number <= high else None
+
+
+def _refuse(scheme: str, rule: str) -> NoReturn:
+    raise ValueError(
+        f"{SETTING}: {rule}; the form is {_EXAMPLE[scheme]}, with special characters in user,"
+        " password and path percent-encoded"
+    )

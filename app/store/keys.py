@@ -1,0 +1,147 @@
+"""Every key in Redis: its name, its type and its life.
+
+A tenant's records lie in one of `SHARD_COUNT` shards. All keys of a shard carry its hash tag, so
+one script may touch a tenant's records and its shard's schedules, also on a cluster.
+
+    rg:meta                        hash    schema, shard count, epoch; permanent
+    rg:key:{<sha256>}              hash    tenant, key id, mode of an API key; permanent
+    rg:{sNN}:epoch                 string  the store's identity, checked by every create; permanent
+    rg:{sNN}:tenants               set     tenant ids of the shard; permanent
+    rg:{sNN}:tenant:<tenant>       hash    name, group, state, limits; permanent
+    rg:{sNN}:keys:<tenant>         set     ids of the tenant's API keys; permanent
+    rg:{sNN}:key:<tenant>:<key>    hash    state, expiry, limits of an API key; permanent
+    rg:{sNN}:task:<task>           hash    one task; no expiry while open, then the retention time
+    rg:{sNN}:ledger:<task>         list    every movement of the task's money; lives as the task
+    rg:{sNN}:request:<task>        string  body for the vendor; deleted once the vendor has it
+    rg:{sNN}:idem:<tenant>:…       hash    an idempotency key; no expiry while open, then a day
+    rg:{sNN}:slots:<scope>         set     ids of tasks in flight; empties itself
+    rg:{sNN}:rate:<scope>          hash    create bucket; expires when it would be full again
+    rg:{sNN}:usage:<tenant>:…      hash    held and settled credits of a day or month; 400 days
+    rg:{sNN}:polls                 zset    submitted tasks by the time of their next read; permanent
+    rg:{sNN}:sends                 zset    tasks being sent, by the time of their doubt; permanent
+    rg:{sNN}:doubts                zset    tasks in doubt by the time doubt began; permanent
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+SHARD_COUNT: Final = 16
+SCHEMA_VERSION: Final = 1
+META: Final = "rg:meta"
+
+PERMANENT_PATTERNS: Final = (
+    r"rg:meta",
+    r"rg:key:\{[0-9a-f]{64}\}",
+    r"rg:\{s\d\d\}:(epoch|tenants|polls|sends|doubts)",
+    r"rg:\{s\d\d\}:(tenant|keys|key):.+",
+)
+"""Keys that are meant to have no expiry, whatever happens."""
+
+OPEN_PATTERNS: Final = (r"rg:\{s\d\d\}:(task|ledger|request|idem|slots):.+",)
+"""Keys without expiry only while a task is open."""
+
+USAGE_TTL_MS: Final = 400 * 86_400_000
+IDEMPOTENCY_TTL_MS: Final = 86_400_000
+
+
+def shard_of(tenant_id: str) -> int:
+    """Return the number of the shard a tenant lives in."""
+    return zlib.crc32(tenant_id.encode("utf-8")) % SHARD_COUNT
+
+
+def key_index(digest: str) -> str:
+    """Return the key that leads from an API key's SHA-256 to its tenant."""
+    return f"rg:key:{{{digest}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Names of the keys of one shard."""
+
+    number: int
+
+    @classmethod
+    def of(cls, tenant_id: str) -> Shard:
+        """Return the shard of a tenant."""
+        return cls(shard_of(tenant_id))
+
+    def _name(self, rest: str) -> str:
+        return f"rg:{{s{self.number:02d}}}:{rest}"
+
+    @property
+    def epoch(self) -> str:
+        """String: the store's identity."""
+        return self._name("epoch")
+
+    @property
+    def tenants(self) -> str:
+        """Set: tenant ids."""
+        return self._name("tenants")
+
+    @property
+    def polls(self) -> str:
+        """Sorted set: task id by time of the next status read."""
+        return self._name("polls")
+
+    @property
+    def sends(self) -> str:
+        """Sorted set: task id by the time its send becomes doubtful."""
+        return self._name("sends")
+
+    @property
+    def doubts(self) -> str:
+        """Sorted set: task id by the time its doubt began."""
+        return self._name("doubts")
+
+    def tenant(self, tenant_id: str) -> str:
+        """Hash: a tenant."""
+        return self._name(f"tenant:{tenant_id}")
+
+    def keys(self, tenant_id: str) -> str:
+        """Set: ids of the tenant's API keys."""
+        return self._name(f"keys:{tenant_id}")
+
+    def key(self, tenant_id: str, key_id: str) -> str:
+        """Hash: an API key."""
+        return self._name(f"key:{tenant_id}:{key_id}")
+
+    def task(self, task_id: str) -> str:
+        """Hash: a task."""
+        return self._name(f"task:{task_id}")
+
+    def ledger(self, task_id: str) -> str:
+        """List: the movements of a task's money."""
+        return self._name(f"ledger:{task_id}")
+
+    def request(self, task_id: str) -> str:
+        """String: the body for the vendor."""
+        return self._name(f"request:{task_id}")
+
+    def idempotency(self, tenant_id: str, mode: str, digest: str) -> str:
+        """Hash: one use of an Idempotency-Key; `digest` is that of path and key."""
+        return self._name(f"idem:{tenant_id}:{mode}:{digest}")
+
+    def slots(self, tenant_id: str, mode: str, key_id: str = "") -> str:
+        """Set: tasks in flight of a tenant's mode, or of one key."""
+        return self._name(f"slots:{tenant_id}:{mode}:{key_id}")
+
+    def rate(self, tenant_id: str, mode: str, key_id: str = "") -> str:
+        """Hash: the create bucket of a tenant's mode, or of one key."""
+        return self._name(f"rate:{tenant_id}:{mode}:{key_id}")
+
+    def usage(self, tenant_id: str, mode: str, window: str) -> str:
+        """Hash: held and settled credits of a window (`20261122` or `202611`)."""
+        return self._name(f"usage:{tenant_id}:{mode}:{window}")
+
+
+def windows(at_ms: int) -> tuple[str, str]:
+    """Return the names of the UTC day and month an instant lies in."""
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return f"{moment:%Y%m%d}", f"{moment:%Y%m}"
+
+
+ALL_SHARDS: Final = tuple(Shard(number) for number in range(SHARD_COUNT))

@@ -1,0 +1,45 @@
+-- Move a task to its next state, with everything that follows from it: money, slot, schedules, lives.
+-- KEYS task request idem slots key_slots ledger sends doubts polls day month
+-- ARGV now_ms:int task_id version:int state body final:int charged:int due_ms:int key_id keyed:int
+-- ARGV task_expires_ms:int idem_expires_ms:int
+-- RETURNS {'advanced'} | {'stale', state}
+local before = redis.call('HMGET', task, 'version', 'state', 'held', 'answered')
+if tonumber(before[1]) ~= version then return {'stale', before[2] or ''} end
+
+redis.call('HSET', task, 'state', state, 'body', body)
+redis.call('HINCRBY', task, 'version', 1)
+redis.call('ZREM', sends, task_id)
+redis.call('ZREM', doubts, task_id)
+redis.call('ZREM', polls, task_id)
+if final == 0 then
+  if state == 'in_doubt' then redis.call('ZADD', doubts, due_ms, task_id)
+  elseif state == 'submitted' or state == 'watching' then
+    redis.call('ZADD', polls, due_ms, task_id)
+    redis.call('HINCRBY', task, 'reads', 1)
+  end
+  return {'advanced'}
+end
+
+local held = tonumber(before[3])
+for _, window in ipairs({day, month}) do
+  for _, suffix in ipairs({'', ':' .. key_id}) do
+    redis.call('HINCRBY', window, 'held' .. suffix, -held)
+    redis.call('HINCRBY', window, 'settled' .. suffix, charged)
+  end
+end
+local function book(kind, amount) redis.call('RPUSH', ledger, string.format('%.0f %s %.0f', now_ms, kind, amount)) end
+if charged > held then book('adjust', charged - held) end
+if charged > 0 then book('settle', charged) end
+if charged < held then book('release', held - charged) end
+redis.call('HSET', task, 'held', 0, 'charged', charged, 'finished_ms', now_ms)
+redis.call('SREM', slots, task_id)
+redis.call('SREM', key_slots, task_id)
+redis.call('DEL', request)
+redis.call('PEXPIREAT', task, task_expires_ms)
+redis.call('PEXPIREAT', ledger, task_expires_ms)
+if keyed == 1 then
+  -- An error is not remembered: the same key may create again, unless a 200 was given before.
+  if state == 'rejected' and not before[4] then redis.call('DEL', idem)
+  else redis.call('PEXPIREAT', idem, idem_expires_ms) end
+end
+return {'advanced'}

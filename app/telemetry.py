@@ -1,0 +1,155 @@
+"""Every log event and metric: their names, their set-up, and the sink that removes secrets.
+
+Events are `noun.past_participle`. The ones there are:
+
+    access.answered          one line a request
+    gateway.listening  gateway.started  gateway.stopped
+    task.admitted  task.accepted  task.doubted  task.rejected  task.withdrawn  task.finished
+    poll.failed  poll.stale
+    store.failed  store.clock_moved  vendor.key_refused  library.warned
+    engine.stumbled  detached.failed  request.failed  request.abandoned
+
+Metrics carry the prefix `reelgate_`; their labels are closed sets:
+
+    reelgate_requests_total{route,status}     reelgate_request_seconds{route}
+    reelgate_tasks_admitted_total{mode}       reelgate_tasks_refused_total{reason}
+    reelgate_tasks_finished_total{state}      reelgate_tasks_doubted_total
+    reelgate_vendor_calls_total{call,outcome} reelgate_engine_stumbles_total
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterable, MutableMapping
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from structlog.typing import Processor
+
+REDACTED = "[redacted]"
+
+_KEY_SHAPES = re.compile(
+    r"\b(?:sk-[A-Za-z0-9_-]{6,}|rg_(?:live|test)_[A-Za-z0-9]{6,}|whsec_[A-Za-z0-9+/=]{6,})"
+)
+
+
+class Redactor:
+    """Removes known secrets, and whatever has the shape of a key, from log events."""
+
+    def __init__(self) -> None:
+        self._secrets: re.Pattern[str] | None = None
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Replace the list of exact secrets to look for."""
+        known = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+        self._secrets = re.compile("|".join(map(re.escape, known))) if known else None
+
+    def clean(self, text: str) -> str:
+        """Return `text` with every secret replaced."""
+        if self._secrets is not None:
+            text = self._secrets.sub(REDACTED, text)
+        return _KEY_SHAPES.sub(REDACTED, text)
+
+    def _clean_value(self, value: Any) -> Any:
+        match value:
+            case str():
+                return self.clean(value)
+            case bytes():
+                return self.clean(value.decode("utf-8", "replace"))
+            case dict():
+                return {
+                    self.clean(str(name)): self._clean_value(item) for name, item in value.items()
+                }
+            case list() | tuple() | set() | frozenset():
+                return [self._clean_value(item) for item in value]
+            case bool() | int() | float() | None:
+                return value
+            case _:
+                return self.clean(repr(value))
+
+    def __call__(
+        self, _logger: Any, _method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        """Clean one log event; the last step before it is rendered."""
+        for name, value in event.items():
+            event[name] = self._clean_value(value)
+        return event
+
+
+redactor = Redactor()
+"""The redactor of this process's log sink; `wiring` teaches it the vendor keys."""
+
+
+def configure_logging(level: str, style: str) -> None:
+    """Send structured logs, and the standard library's, to standard error.
+
+    `style` is `json`, `console` or `auto` (console on a terminal).
+    """
+    console = style == "console" or (style == "auto" and sys.stderr.isatty())
+    steps: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redactor,
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        if console
+        else structlog.processors.JSONRenderer(),
+    ]
+    structlog.configure(
+        processors=steps,
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(handlers=[_Bridge()], level=logging.WARNING, force=True)
+
+
+class _Bridge(logging.Handler):
+    """Carries the libraries' own warnings into the one log, so that they are redacted too."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger(record.name).log(
+            record.levelno, "library.warned", text=record.getMessage(), exc_info=record.exc_info
+        )
+
+
+class Metrics:
+    """The counters of one gateway. Label sets are closed; no tenant's text is ever a label."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+
+        def counter(name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
+            return Counter(name, text, labels, registry=self.registry)
+
+        self.requests = counter(
+            "reelgate_requests_total", "Answered requests.", ("route", "status")
+        )
+        self.request_seconds = Histogram(
+            "reelgate_request_seconds",
+            "Time from a request's arrival to its answer.",
+            ("route",),
+            registry=self.registry,
+        )
+        self.tasks_admitted = counter("reelgate_tasks_admitted_total", "Tasks admitted.", ("mode",))
+        self.tasks_refused = counter(
+            "reelgate_tasks_refused_total", "Creates refused.", ("reason",)
+        )
+        self.tasks_finished = counter(
+            "reelgate_tasks_finished_total", "Tasks that reached a final state.", ("state",)
+        )
+        self.tasks_doubted = counter(
+            "reelgate_tasks_doubted_total", "Tasks whose send had no clear outcome."
+        )
+        self.vendor_calls = counter(
+            "reelgate_vendor_calls_total", "Calls to the vendor.", ("call", "outcome")
+        )
+        self.engine_stumbles = counter(
+            "reelgate_engine_stumbles_total", "Engine rounds that ended in an error."
+        )

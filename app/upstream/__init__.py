@@ -1,0 +1,1 @@
+"""The vendor: how it is asked, and what its answers and silences mean."""

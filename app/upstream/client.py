@@ -1,0 +1,130 @@
+"""Asking the vendor: one create, one status read, each with a deadline and a byte cap."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+import httpx2
+
+from app import __version__, failpoints
+from app.upstream.failure import surely_not_sent
+from app.upstream.keyring import Keyring, VendorKey
+from app.upstream.wire import (
+    Ambiguous,
+    Answer,
+    NotSent,
+    ReportOutcome,
+    SubmitOutcome,
+    Unreadable,
+    classify_create,
+    classify_report,
+)
+
+_CREATE_PATH: Final = "/v1/videos/generations"
+_TASK_PATH: Final = "/v1/tasks/"
+
+
+class AnswerTooLong(Exception):
+    """The vendor's answer passed the byte cap, or was compressed against our wish."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """Deadlines in seconds and the byte cap of one vendor."""
+
+    submit_timeout_s: float
+    report_timeout_s: float
+    max_answer_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class VendorClient:
+    """One vendor, its keys, and two separate connection pools: creates never wait behind reads."""
+
+    submits: httpx2.AsyncClient
+    reports: httpx2.AsyncClient
+    keys: Keyring
+    limits: CallLimits
+
+    async def submit(self, body: str, task_id: str, key: VendorKey) -> SubmitOutcome:
+        """Send one create, exactly once, and say what is known; raises only cancellation.
+
+        The send carries an Idempotency-Key made from our task id.
+        """
+        headers = {
+            **_headers(key),
+            "content-type": "application/json",
+            "idempotency-key": idempotency_key_of(task_id),
+        }
+        request = self.submits.build_request(
+            "POST", _CREATE_PATH, content=body.encode("utf-8"), headers=headers
+        )
+        try:
+            async with asyncio.timeout(self.limits.submit_timeout_s):
+                response = await self.submits.send(request, stream=True)
+                answer = await self._read(response, failpoint="submit.sent")
+        except Exception as failure:  # noqa: BLE001 - an unforeseen failure is ambiguous, whatever it is
+            reason = type(failure).__name__
+            return NotSent(reason) if surely_not_sent(failure) else Ambiguous(reason)
+        return classify_create(answer)
+
+    async def report(self, vendor_id: str, key: VendorKey) -> ReportOutcome:
+        """Read a task's status once. Raises nothing but cancellation."""
+        request = self.reports.build_request("GET", _TASK_PATH + vendor_id, headers=_headers(key))
+        try:
+            async with asyncio.timeout(self.limits.report_timeout_s):
+                response = await self.reports.send(request, stream=True)
+                answer = await self._read(response, failpoint="poll.sent")
+        except Exception as failure:  # noqa: BLE001 - a read that failed tells nothing, whatever the failure
+            return Unreadable(type(failure).__name__)
+        return classify_report(answer, vendor_id)
+
+    async def _read(self, response: httpx2.Response, *, failpoint: str) -> Answer:
+        """Read an answer to its end and give its connection back.
+
+        Raises:
+            AnswerTooLong: the answer was cut off at the cap.
+            httpx2.TransportError: the answer broke off.
+        """
+        try:
+            await failpoints.reach(failpoint)
+            if response.headers.get("content-encoding", "identity").lower() != "identity":
+                raise AnswerTooLong
+            body = bytearray()
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > self.limits.max_answer_bytes:
+                    raise AnswerTooLong
+        finally:
+            await response.aclose()
+        return Answer(
+            status=response.status_code,
+            content_type=response.headers.get("content-type", ""),
+            body=bytes(body),
+            retry_after=response.headers.get("retry-after", ""),
+        )
+
+    async def aclose(self) -> None:
+        """Close both pools."""
+        await self.submits.aclose()
+        await self.reports.aclose()
+
+
+def idempotency_key_of(task_id: str) -> str:
+    """Return the Idempotency-Key of a task's send: 43 characters of the vendor's alphabet.
+
+    A hash, so that the vendor does not learn our ids.
+    """
+    return "rg-" + hashlib.sha256(task_id.encode("ascii")).hexdigest()[:40]
+
+
+def _headers(key: VendorKey) -> dict[str, str]:
+    return {
+        "authorization": f"Bearer {key.secret.get_secret_value()}",
+        "accept": "application/json",
+        "accept-encoding": "identity",
+        "user-agent": f"reelgate/{__version__}",
+    }

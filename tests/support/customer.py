@@ -1,0 +1,74 @@
+"""A caller of real gateways: keeps every answer, and asks again under the same name."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+from tests.support.auditor import Answered
+from tests.support.bed import CREATE_PATH, character
+from tests.support.processes import GatewayProcess
+
+_NUMBERS = itertools.count()
+
+
+@dataclass
+class Customer:
+    """One key and what was answered to it; `http` is shared, and addresses are absolute."""
+
+    http: httpx2.AsyncClient
+    key: str
+    answers: list[Answered] = field(default_factory=list)
+
+    async def create(
+        self, gateway: GatewayProcess, name: str = "", scenario: str = ""
+    ) -> Answered | None:
+        """Send a create under an Idempotency-Key, if one is given; None where no answer came."""
+        headers = {"idempotency-key": name} if name else {}
+        try:
+            answer = await self._ask(
+                "POST", gateway.url + CREATE_PATH, json=character(scenario), headers=headers
+            )
+        except httpx2.TransportError:
+            return None
+        kind = answer.headers.get("content-type", "")
+        assert kind == "application/json", f"{answer.status_code} is no JSON: {answer.text!r}"
+        shown = answer.json()
+        kept = Answered(
+            name=name or f"unnamed {next(_NUMBERS)}",
+            status=answer.status_code,
+            body=answer.content,
+            task_id=str(shown.get("id", "")),
+            reason=str(shown.get("error", {}).get("reason", "")),
+        )
+        self.answers.append(kept)
+        return kept
+
+    async def create_many(self, *gateways: GatewayProcess, count: int, scenario: str = "") -> None:
+        """Send `count` creates at once, spread over the gateways."""
+        await asyncio.gather(
+            *(self.create(gateways[i % len(gateways)], "", scenario) for i in range(count))
+        )
+
+    async def read(self, gateway: GatewayProcess, task_id: str) -> httpx2.Response:
+        """Send a status read."""
+        return await self._ask("GET", f"{gateway.url}/v1/tasks/{task_id}")
+
+    async def status(self, gateway: GatewayProcess, task_id: str) -> str:
+        """Return a task's public status."""
+        answer = await self.read(gateway, task_id)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["status"])
+
+    def counted(self) -> Counter[tuple[int, str]]:
+        """Return how often each status and reason was answered to a create."""
+        return Counter((answer.status, answer.reason) for answer in self.answers)
+
+    async def _ask(self, method: str, url: str, **more: Any) -> httpx2.Response:
+        headers = {"authorization": f"Bearer {self.key}", **more.pop("headers", {})}
+        return await self.http.request(method, url, headers=headers, **more)

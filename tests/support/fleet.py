@@ -1,0 +1,97 @@
+"""Several real gateway processes on one store and one vendor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from app.domain.ids import Mode
+from app.wiring import Store, open_store
+from tests.support.auditor import Answered, Books, audit, read_books
+from tests.support.bed import settings_for
+from tests.support.customer import Customer
+from tests.support.processes import GatewayProcess
+from tests.support.redis_server import RedisServer
+from tests.support.tenant_keys import key_of_tenant
+from tests.support.vendor import Vendor
+
+NO_LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+
+
+@dataclass
+class Fleet:
+    """Gateways that are started side by side, and ended with the block that opened the fleet."""
+
+    folder: Path
+    redis: RedisServer
+    vendor: Vendor
+    store: Store
+    http: httpx2.AsyncClient
+    ends: ExitStack = field(default_factory=ExitStack)
+    gateways: list[GatewayProcess] = field(default_factory=list)
+    customers: list[Customer] = field(default_factory=list)
+
+    async def start(
+        self, *names: str, options: tuple[str, ...] = (), **environment: str
+    ) -> list[GatewayProcess]:
+        """Start one gateway a name, all at once; a name that was used before is a restart."""
+
+        def launched(name: str) -> GatewayProcess:
+            return GatewayProcess(
+                self.folder,
+                self.redis.url,
+                self.vendor.url,
+                name=name,
+                options=options,
+                **environment,
+            )
+
+        started = await asyncio.gather(*(asyncio.to_thread(launched, name) for name in names))
+        for gateway in started:
+            self.ends.enter_context(gateway)
+        self.gateways.extend(started)
+        return started
+
+    async def stop(self, *gateways: GatewayProcess) -> None:
+        """Ask gateways, or all that run, to stop; each must end well."""
+        chosen = [each for each in gateways or self.gateways if each.process.poll() is None]
+        codes = await asyncio.gather(*(asyncio.to_thread(each.stop) for each in chosen))
+        assert set(codes) <= {0}, f"exit codes {codes}"
+
+    async def customer(
+        self, tenant_id: str = "acme", *, mode: Mode = "live", **limits: Any
+    ) -> Customer:
+        """Return a caller with a new key of a tenant, which is made if it does not exist."""
+        now_ms, tenants = self.store.clock.now_ms(), self.store.tenants
+        key = await key_of_tenant(tenants, tenant_id, now_ms=now_ms, mode=mode, **limits)
+        self.customers.append(Customer(self.http, key))
+        return self.customers[-1]
+
+    async def books(self) -> Books:
+        """Return all that Redis holds of tasks and money."""
+        return await asyncio.to_thread(read_books, self.redis.url)
+
+    async def violations(self) -> list[str]:
+        """Compare what the vendor received, what the customers were told, and what Redis holds."""
+        return audit(await self.books(), self.vendor.journal(), self.answers())
+
+    def answers(self) -> list[Answered]:
+        """Return every answer to a create that any customer was given."""
+        return [answer for customer in self.customers for answer in customer.answers]
+
+
+@asynccontextmanager
+async def open_fleet(folder: Path, redis: RedisServer, vendor: Vendor) -> AsyncIterator[Fleet]:
+    """Lay out the store and keep a connection to it; gateways come later."""
+    settings = settings_for(redis.url, folder / "fleet-data", vendor.url)
+    http = httpx2.AsyncClient(trust_env=False, timeout=30, limits=NO_LIMITS)
+    async with http, open_store(settings) as store:
+        fleet = Fleet(folder, redis, vendor, store, http)
+        with fleet.ends:
+            yield fleet
