@@ -7,7 +7,7 @@ awaited by whoever still wants their result, and are waited for when the process
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import structlog
@@ -26,6 +26,7 @@ class DetachedWork:
         self._limit = limit
         self._running: set[asyncio.Task[Any]] = set()
         self._stopping = False
+        self._waiters: set[Callable[[], None]] = set()
 
     def __len__(self) -> int:
         return len(self._running)
@@ -48,6 +49,34 @@ class DetachedWork:
         self._running.add(task)
         task.add_done_callback(self._forget)
         return task
+
+    async def finished_within(self, work: asyncio.Task[Any], seconds: float) -> bool:
+        """Wait for `work`, at most `seconds` and not beyond `hurry`; say whether it is done.
+
+        Neither the end of the wait nor its cancellation touches the work.
+        """
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+
+        def wake(*_: object) -> None:
+            if not waiter.done():
+                waiter.set_result(None)
+
+        work.add_done_callback(wake)
+        timer = loop.call_later(seconds, wake)
+        self._waiters.add(wake)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            self._waiters.discard(wake)
+            work.remove_done_callback(wake)
+        return work.done()
+
+    def hurry(self) -> None:
+        """End every wait for work now: whoever waits is answered without it."""
+        for wake in list(self._waiters):
+            wake()
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)

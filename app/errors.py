@@ -67,6 +67,7 @@ class GatewayError(Exception):
     reason: ClassVar[str] = "internal_error"
     default_message: ClassVar[str] = "Internal server error"
     suggestion: ClassVar[str | None] = None
+    default_param: ClassVar[str | None] = None
     default_retry_after_s: ClassVar[int | None] = None
 
     def __init__(
@@ -78,7 +79,7 @@ class GatewayError(Exception):
     ) -> None:
         super().__init__(message or self.default_message)
         self.message = message or self.default_message
-        self.param = param
+        self.param = self.default_param if param is None else param
         wait_s = self.default_retry_after_s if retry_after_s is None else retry_after_s
         self.retry_after_s = None if wait_s is None else max(1, wait_s)
 
@@ -121,9 +122,7 @@ class InvalidTaskId(InvalidRequest):
 
     reason = "invalid_task_id"
     default_message = "Invalid task ID format: an id starts with 'task-unified-'"
-
-    def __init__(self, message: str | None = None) -> None:
-        super().__init__(message, param="task_id")
+    default_param = "task_id"
 
 
 class InvalidKey(GatewayError):
@@ -166,9 +165,7 @@ class ModelNotAllowed(GatewayError):
     status = 403
     reason = "model_not_allowed"
     default_message = "Access denied for this model"
-
-    def __init__(self, message: str | None = None) -> None:
-        super().__init__(message, param="model")
+    default_param = "model"
 
 
 class UnknownPath(GatewayError):
@@ -185,9 +182,7 @@ class ModelNotFound(GatewayError):
     status = 404
     reason = "model_not_found"
     default_message = "Specified model not found"
-
-    def __init__(self, message: str | None = None) -> None:
-        super().__init__(message, param="model")
+    default_param = "model"
 
 
 class TaskNotFound(GatewayError):
@@ -196,9 +191,7 @@ class TaskNotFound(GatewayError):
     status = 404
     reason = "task_not_found"
     default_message = "Task not found or expired"
-
-    def __init__(self, message: str | None = None) -> None:
-        super().__init__(message, param="task_id")
+    default_param = "task_id"
 
 
 class MethodNotAllowed(GatewayError):

@@ -23,7 +23,7 @@ from app.flows.recover import RecoverSends
 from app.flows.send import SEND_ATTEMPTS, SendTask
 from app.flows.submit import SubmitTiming, SubmitVideo
 from app.sandbox import SandboxOptions, create_sandbox
-from app.settings import Settings
+from app.settings import Settings, SettingsRefused
 from app.store.connect import connect
 from app.store.embedded import open_embedded
 from app.store.epoch import settle_epoch
@@ -76,6 +76,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """Connect to the configured store, or start or join the embedded one.
 
     Raises:
+        SettingsRefused: the address is not one of Redis.
         StoreUnavailable: no server answers.
         StoreForeign: the store is not the one this installation knows.
         EmbeddedStoreUnavailable: no server program can be found.
@@ -86,7 +87,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             embedded = await asyncio.to_thread(open_embedded, settings.data_dir)
             stack.push_async_callback(asyncio.to_thread, embedded.close)
             url = embedded.url
-        redis = connect(url, call_timeout_s=settings.redis_timeout_s)
+        redis = _connect(url, settings)
         stack.push_async_callback(redis.aclose)
         epoch_id = await settle_epoch(redis, settings.data_dir, settings.store_epoch)
         yield Store(
@@ -96,6 +97,13 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             tenants=TenantStore(redis, epoch_id),
             tasks=TaskStore(redis, epoch_id, retention_ms=settings.retention_days * _DAY_MS),
         )
+
+
+def _connect(url: str, settings: Settings) -> Redis:
+    try:
+        return connect(url, call_timeout_s=settings.redis_timeout_s)
+    except ValueError as refusal:
+        raise SettingsRefused([str(refusal)]) from refusal
 
 
 async def _start_clock(redis: Redis, settings: Settings) -> Clock:
@@ -197,12 +205,14 @@ def _call_limits(settings: Settings) -> CallLimits:
 def _live_vendor(settings: Settings, keys: tuple[str, ...]) -> VendorClient:
     """Connect nothing yet: the first call opens the first connection."""
     vendor = settings.vendor
+    # Reading the trust store takes long; both pools share it, and plain http needs none.
+    tls = vendor.base_url.startswith("https") and httpx2.create_ssl_context(trust_env=False)
 
     def pool(calls: int, total_s: float, keepalive_s: float) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(
             base_url=vendor.base_url,
             transport=AiohttpTransport(
-                max_connections=calls + _POOL_RESERVE, keepalive_s=keepalive_s
+                verify=tls, max_connections=calls + _POOL_RESERVE, keepalive_s=keepalive_s
             ),
             timeout=httpx2.Timeout(total_s, connect=vendor.connect_timeout_s),
             trust_env=False,

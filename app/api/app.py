@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import FrameType
 from typing import Any
 
 import structlog
@@ -22,10 +25,13 @@ from app.clock import Clock, StoreClock
 from app.errors import GatewayError
 from app.settings import Settings
 from app.telemetry import Metrics
-from app.wiring import Gateway, open_gateway
+from app.wiring import LAST_SENDS_S, Gateway, open_gateway
 from app.worker import keep_time
 
 log = structlog.get_logger(__name__)
+
+HURRY_S = 1.0
+"""How long before the server cuts requests off those that wait for the vendor are answered."""
 
 
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
@@ -37,7 +43,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_gateway(settings, metrics, clock) as gateway:
             app.state.gateway = gateway
-            async with _background_of(gateway):
+            async with _background_of(gateway), _hurry_of(gateway):
                 # Start-up leaves a large heap that never dies; collections need not walk it again.
                 gc.collect()
                 gc.freeze()
@@ -80,6 +86,34 @@ async def _background_of(gateway: Gateway) -> AsyncIterator[None]:
             yield
         finally:
             stopping.set()
+
+
+@asynccontextmanager
+async def _hurry_of(gateway: Gateway) -> AsyncIterator[None]:
+    """Answer creates that still wait for the vendor shortly before the server would cut them off.
+
+    The server's own signal handler is called as before; only then is the hurry timed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    wait_s = max(0.0, gateway.settings.drain_s - LAST_SENDS_S - HURRY_S)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def on_stop(number: int, frame: FrameType | None) -> None:
+        earlier = before[signal.Signals(number)]
+        if callable(earlier):
+            earlier(number, frame)
+        loop.call_soon_threadsafe(loop.call_later, wait_s, gateway.running.hurry)
+
+    for number in before:
+        signal.signal(number, on_stop)
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 def _answer_errors(app: FastAPI) -> None:

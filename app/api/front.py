@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import time
@@ -12,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import error_response
-from app.errors import InternalError
+from app.errors import InternalError, Stopping
 from app.telemetry import Metrics
 
 log = structlog.get_logger("access")
@@ -70,6 +71,11 @@ class Front:
         began_s = time.perf_counter()
         try:
             await self._app(scope, exchange.receive, exchange.send)
+        except asyncio.CancelledError:
+            # The server has waited as long as it may. Its own answer would be plain text.
+            if not exchange.status:
+                await error_response(Stopping(), request_id)(scope, receive, exchange.send)
+            raise
         except ClientDisconnect:
             log.info("request.abandoned", request_id=request_id)
         except Exception:

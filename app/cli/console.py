@@ -10,7 +10,6 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from app import settings, telemetry
 from app.domain.tenant import Limits, LimitsRefused
@@ -48,11 +47,11 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: list[str], rows: list[list[str]]) -> None:
-    """Print rows under their column names; plain text when not on a terminal."""
-    table = Table(*columns, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    out.print(table)
+    """Print rows under their column names, one line a row: it can be grepped and cut."""
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    for row in (columns, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
 
 
 def on_store(work: Callable[[Store], Awaitable[Result]]) -> Result:

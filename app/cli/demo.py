@@ -155,7 +155,7 @@ def _translated(children: Children) -> Iterator[None]:
 
 
 def _submit(http: httpx2.Client) -> str:
-    _say(f"\nPOST {CREATE_PATH}  {json.dumps(REQUEST)}")
+    _say(f"\nPOST {CREATE_PATH}  {_compact(REQUEST)}")
     answer = http.post(CREATE_PATH, json=REQUEST)
     if answer.status_code != httpx2.codes.OK:
         raise CommandFailed(f"the gateway refused the request: {answer.text}")
@@ -214,20 +214,24 @@ def _say_result(task: dict[str, Any], children: Children) -> None:
 
 
 def _say_next_steps(url: str, key: str, task_id: str, show_command: str, folder: Path) -> None:
-    failing = json.dumps(REQUEST | {"video_url": FAILING_URL})
+    failing = REQUEST | {"video_url": FAILING_URL}
     submit = f'  curl -s {url}{CREATE_PATH} -H "Authorization: Bearer $KEY" \\\n'
     submit += "    -H 'Content-Type: application/json' -d"
-    _say("\nGo on from another terminal:", style="bold")
+    _say("\nGo on from another terminal, in this directory:", style="bold")
     _say(f"  export KEY={key}")
-    _say(f"{submit} '{json.dumps(REQUEST)}'")
+    _say(f"{submit} '{_compact(REQUEST)}'")
     _say(f'  curl -s {url}/v1/tasks/{task_id} -H "Authorization: Bearer $KEY"')
     _say("\nA task that fails, for testing (the sandbox reads its part from the address):")
-    _say(f"{submit} '{failing}'")
+    _say(f"{submit} '{_compact(failing)}'")
     _say("\nThe task as operators see it, with its ledger:")
     _say(f"  REELGATE_DATA_DIR={shlex.quote(str(folder))} {show_command}")
     _say(f"\nThe API, to read and to try: {url}/docs")
     _say(f"Logs of this demo: {folder}/serve.log and {folder}/sandbox.log")
     _say("\nServing until Ctrl-C.", style="bold")
+
+
+def _compact(value: dict[str, str]) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _say(text: str, *, style: str = "") -> None:

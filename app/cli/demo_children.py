@@ -219,7 +219,7 @@ def own_program() -> tuple[list[str], str]:
         return [sys.executable, "-m", "app"], f"{shlex.quote(sys.orig_argv[0])} -m app"
     found = shutil.which("reelgate")
     on_path = found is not None and started.samefile(found)
-    shown = "reelgate" if on_path else shlex.quote(str(started))
+    shown = "reelgate" if on_path else shlex.quote(sys.argv[0])
     return [sys.executable, str(started)], shown
 
 

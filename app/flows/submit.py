@@ -75,10 +75,9 @@ class SubmitVideo:
         await failpoints.reach("submit.arrived")
         new = self._new_task(wanted, caller, idempotency_key)
         work = self.running.start(self._admit_and_send(new, wanted, key), name=f"submit {new.id}")
-        try:
-            return await asyncio.wait_for(asyncio.shield(work), self.timing.answer_ms / 1000)
-        except TimeoutError:
-            answer = await self.tasks.remember(caller, new.id, new.idempotency)
+        if await self.running.finished_within(work, self.timing.answer_ms / 1000):
+            return work.result()
+        answer = await self.tasks.remember(caller, new.id, new.idempotency)
         return await asyncio.shield(work) if answer is None else Created(answer, replayed=False)
 
     async def _admit_and_send(self, new: NewTask, wanted: CreateRequest, key: VendorKey) -> Created:

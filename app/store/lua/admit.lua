@@ -6,16 +6,14 @@
 local function refuse(reason, wait_ms) return {'refused', reason, wait_ms or 0} end
 if redis.call('GET', epoch) ~= epoch_id then return refuse('store_foreign') end
 
-local FIELDS = {'state', 'expires_ms', 'models', 'creates_per_minute', 'tasks_in_flight',
-  'credits_per_day', 'credits_per_month', 'group'}
 local function read(name)
-  local values, found = redis.call('HMGET', name, unpack(FIELDS)), {}
-  for i, field in ipairs(FIELDS) do found[field] = values[i] or nil end
+  local flat, found = redis.call('HGETALL', name), {}
+  for i = 1, #flat, 2 do found[flat[i]] = flat[i + 1] end
   return found
 end
 local of_tenant, of_key = read(tenant), read(key)
-if of_key.state ~= 'active' or not of_tenant.state then return refuse('invalid_key') end
-if of_key.expires_ms and now_ms >= tonumber(of_key.expires_ms) then return refuse('invalid_key') end
+local ended = of_key.expires_ms and now_ms >= tonumber(of_key.expires_ms)
+if of_key.state ~= 'active' or ended or not of_tenant.state then return refuse('invalid_key') end
 if of_tenant.state ~= 'active' then return refuse('tenant_disabled') end
 
 if keyed == 1 then
@@ -28,10 +26,8 @@ if keyed == 1 then
   end
 end
 
-local scopes = {
-  {limits = of_tenant, rate = rate, slots = slots, suffix = ''},
-  {limits = of_key, rate = key_rate, slots = key_slots, suffix = ':' .. key_id},
-}
+local scopes = {{limits = of_tenant, rate = rate, slots = slots, suffix = ''},
+  {limits = of_key, rate = key_rate, slots = key_slots, suffix = ':' .. key_id}}
 for _, scope in ipairs(scopes) do
   local limits = scope.limits
   if limits.models and not string.find(limits.models, ',' .. model .. ',', 1, true) then return refuse('model_not_allowed') end
@@ -41,10 +37,12 @@ for _, scope in ipairs(scopes) do
     local bucket = redis.call('HMGET', scope.rate, 'used', 'at_ms')
     -- A stored instant over a minute ahead was written by a clock that has since been set back.
     local last_ms = math.min(tonumber(bucket[2] or now_ms), now_ms + 60000)
+    if bucket[2] and last_ms < tonumber(bucket[2]) then redis.call('HSET', scope.rate, 'at_ms', last_ms) end
     scope.at_ms = math.max(last_ms, now_ms)
     scope.used = math.max(0, tonumber(bucket[1] or 0) - (scope.at_ms - last_ms) * per_minute)
     local over = scope.used + 60000 - per_minute * 60000
-    if over > 0 then return refuse('rate_limited', per_minute > 0 and math.ceil(over / per_minute) or 60000) end
+    local drained_ms = scope.at_ms - now_ms + (per_minute > 0 and math.ceil(over / per_minute) or 60000)
+    if over > 0 then return refuse('rate_limited', drained_ms) end
   end
   local most = tonumber(limits.tasks_in_flight)
   if most and redis.call('SCARD', scope.slots) >= most then return refuse('too_many_in_flight') end
