@@ -205,14 +205,20 @@ class Settings(BaseSettings):
     retention_days: int = Field(
         30, ge=2, le=365, description="How long a finished task can be read, days."
     )
+    catalogue_file: Path | None = Field(
+        None, description="TOML file with models, prices and rules of your own; docs/catalogue.md."
+    )
+    allow_unknown_models: bool = Field(
+        False, description="Forward models that the catalogue does not hold, unchecked, unpriced."
+    )
     poll: PollSettings = Field(default_factory=PollSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     testing: TestingSettings = Field(default_factory=TestingSettings)
 
-    @field_validator("data_dir")
+    @field_validator("data_dir", "catalogue_file")
     @classmethod
-    def _at_home(cls, value: Path) -> Path:
-        return value.expanduser()
+    def _at_home(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser()
 
 
 class SettingsRefused(Exception):

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from importlib import resources
+from pathlib import Path
+from typing import Any
 
 import httpx2
 from redis.asyncio import Redis
@@ -15,7 +17,7 @@ from redis.asyncio import Redis
 from app import failpoints
 from app.clock import Clock, HeldClock, StoreClock
 from app.detached import DetachedWork
-from app.domain.catalogue import Catalogue, read_catalogue
+from app.domain.catalogue import Catalogue, CatalogueRefused, read_catalogue
 from app.domain.ids import Mode
 from app.domain.schedule import PollPace
 from app.flows.poll import PollTasks
@@ -23,7 +25,7 @@ from app.flows.recover import RecoverSends
 from app.flows.send import SEND_ATTEMPTS, SendTask
 from app.flows.submit import SubmitTiming, SubmitVideo
 from app.sandbox import SandboxOptions, create_sandbox
-from app.settings import Settings, SettingsRefused
+from app.settings import PREFIX, Settings, SettingsRefused
 from app.store.connect import connect
 from app.store.embedded import open_embedded
 from app.store.epoch import settle_epoch
@@ -124,10 +126,10 @@ async def open_gateway(
     No call leaves for the vendor here. On leaving, sends under way are waited for.
 
     Raises:
-        SettingsRefused: the vendor keys cannot be read.
+        SettingsRefused: the vendor keys or the catalogue file cannot be read.
         StoreUnavailable, StoreForeign, EmbeddedStoreUnavailable: see `open_store`.
     """
-    vendor_keys = settings.vendor.read_keys()
+    vendor_keys, catalogue = settings.vendor.read_keys(), load_catalogue(settings)
     redactor.learn([*vendor_keys, settings.redis_url.get_secret_value()])
     failpoints.arm(failpoints.parse(settings.testing.failpoints))
     async with AsyncExitStack() as stack:
@@ -140,19 +142,19 @@ async def open_gateway(
             stack.push_async_callback(vendor.aclose)
         running = DetachedWork(limit=settings.vendor.max_in_flight)
         stack.push_async_callback(running.drain, min(LAST_SENDS_S, settings.drain_s))
-        yield _assemble(
-            settings, replace(store, clock=clock or store.clock), vendors, running, metrics
-        )
+        store = replace(store, clock=clock or store.clock)
+        yield _assemble(settings, store, catalogue, vendors, running, metrics)
 
 
 def _assemble(
     settings: Settings,
     store: Store,
+    catalogue: Catalogue,
     vendors: dict[Mode, VendorClient],
     running: DetachedWork,
     metrics: Metrics,
 ) -> Gateway:
-    catalogue, clock = built_in_catalogue(), store.clock
+    clock = store.clock
     pace = PollPace(
         first_delay_ms=int(settings.poll.first_delay_s * 1000),
         min_interval_ms=int(settings.poll.min_interval_s * 1000),
@@ -190,8 +192,37 @@ def _assemble(
 
 def built_in_catalogue() -> Catalogue:
     """Return the catalogue that ships with the gateway."""
+    return read_catalogue(_shipped_models())
+
+
+def load_catalogue(settings: Settings) -> Catalogue:
+    """Return the shipped catalogue with the operator's file, if there is one, laid over it.
+
+    Raises:
+        SettingsRefused: the file cannot be read or breaks the catalogue's rules.
+    """
+    path, allow_unknown = settings.catalogue_file, settings.allow_unknown_models
+    own = {} if path is None else _read_own_models(path)
+    try:
+        return read_catalogue(_shipped_models(), own, allow_unknown=allow_unknown)
+    except CatalogueRefused as refusal:
+        raise SettingsRefused(
+            [f"{PREFIX}CATALOGUE_FILE: {path}: {problem}" for problem in refusal.problems]
+        ) from refusal
+
+
+def _shipped_models() -> dict[str, Any]:
     text = resources.files("app.domain").joinpath("catalogue.toml").read_text("utf-8")
-    return read_catalogue(tomllib.loads(text))
+    return tomllib.loads(text)
+
+
+def _read_own_models(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as failure:
+        raise SettingsRefused(
+            [f"{PREFIX}CATALOGUE_FILE: {path} cannot be read ({failure!s})"]
+        ) from failure
 
 
 def _call_limits(settings: Settings) -> CallLimits:

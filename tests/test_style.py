@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("app", "bench", "examples", "tests")
+FOLDERS = ("app", "bench", "examples", "scripts", "tests")
 LIMITS = {"file": 400, "class": 250, "function": 50, "lua": 80}
 # Each also as a plural.
 BANNED_WORDS = frozenset(

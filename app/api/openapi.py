@@ -91,18 +91,21 @@ _COMPLETED: Final[dict[str, Any]] = {
 _SCHEMAS: Final[dict[str, Any]] = {
     "CreateRequest": {
         "type": "object",
-        "description": "Fields besides `model` depend on the model; unknown ones are forwarded.",
-        "required": ["model", "video_url"],
+        "description": "Fields besides `model` depend on the model; unknown ones are forwarded."
+        " Shown are those of `sora-character`.",
+        "required": ["model"],
         "properties": {
-            "model": {"type": "string", "enum": ["sora-character"]},
+            "model": {"type": "string", "description": "A name of the catalogue, or an alias."},
             "video_url": {
-                "type": "string",
+                "type": ["string", "null"],
                 "format": "uri",
-                "description": "http(s) URL on a public host; .mp4, .mov, .webm or no extension.",
+                "description": "sora-character: required; http(s) URL on a public host; .mp4, .mov,"
+                " .webm or no extension.",
             },
             "timestamps": {
                 "type": ["string", "null"],
-                "description": "Seconds, comma separated, at most two apart; default 0,2.",
+                "description": "sora-character: seconds, comma separated, at most two apart;"
+                " default 0,2.",
             },
         },
         "additionalProperties": True,

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from app import __version__, settings
 from app.settings import Settings, SettingsRefused
+from app.wiring import load_catalogue
 
 _PACKAGES: Final = ("aiohttp", "fastapi", "httpx2", "redis", "uvicorn")
 
@@ -148,6 +149,7 @@ def check_settings(note: Notes) -> Settings | None:
             note("unknown-setting", f"{name} is not a setting{_guess(name)}")
     try:
         chosen = settings.load()
+        load_catalogue(chosen)
     except SettingsRefused as refused:
         for problem in refused.problems:
             note("settings-refused", problem)

@@ -20,7 +20,7 @@ from app.api.app import create_app
 from app.api.protocol import EnvelopeProtocol
 from app.cli.console import CommandFailed
 from app.store.embedded import open_embedded
-from app.wiring import LAST_SENDS_S, open_store
+from app.wiring import LAST_SENDS_S, load_catalogue, open_store
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +53,7 @@ def serve(
     chosen = settings.load(overrides)
     telemetry.configure_logging(chosen.log.level, chosen.log.format)
     chosen.vendor.read_keys()
+    load_catalogue(chosen)
     listener = _listen(chosen.host, chosen.port)
     with ExitStack() as stack:
         if not chosen.redis_url.get_secret_value():

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from app.domain.catalogue import Model
+from app.domain.catalogue import UNKNOWN, Model
 from app.domain.ids import created_s
 from app.domain.pricing import Microcredits
 from app.domain.public_text import public_text
@@ -49,7 +49,7 @@ def _credits(amount: Microcredits) -> int | float:
 
 
 def pending_answer(task_id: str, model: Model, *, held: Microcredits, group: str) -> dict[str, Any]:
-    """Return the answer to a create the vendor has not answered yet; all fields of a create."""
+    """Return the answer to a create the vendor has not answered yet; all that is known."""
     return {
         "created": created_s(task_id),
         "id": task_id,
@@ -59,16 +59,20 @@ def pending_answer(task_id: str, model: Model, *, held: Microcredits, group: str
         "status": "pending",
         "task_info": {
             "can_cancel": False,
-            "estimated_time": model.estimated_time_s,
-            "video_duration": model.video_duration_s,
+            **_known(estimated_time=model.estimated_time_s, video_duration=model.video_duration_s),
         },
         "type": model.type,
         "usage": {
-            "billing_rule": model.billing_rule,
+            **_known(billing_rule=model.billing_rule),
             "credits_reserved": _credits(held),
             "user_group": group,
         },
     }
+
+
+def _known(**members: int | str | None) -> dict[str, int | str]:
+    """Return the members that the catalogue knows a value for."""
+    return {name: value for name, value in members.items() if value not in (None, UNKNOWN)}
 
 
 def pending_around_group(task_id: str, model: Model, *, held: Microcredits) -> tuple[bytes, bytes]:

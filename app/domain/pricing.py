@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final
+
+from app.domain.strict_json import SpelledNumber
+
+if TYPE_CHECKING:
+    from app.domain.catalogue import Model
 
 Microcredits = int
 """A millionth of a credit; the vendor shows at most four decimals."""
@@ -58,3 +67,67 @@ def vendor_credits(figure: object) -> Microcredits | None:
 def settlement(held: Microcredits, used: Microcredits | None) -> Microcredits:
     """Return what a completed task costs: the vendor's final figure if any, else the hold."""
     return held if used is None else used
+
+
+LONGEST_PRICED_S: Final = 3600
+"""Longest video a price is reckoned for; far beyond what any model makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """How many seconds a video can have, and the field that may name them ("" if none does)."""
+
+    field: str
+    shortest: int
+    longest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """Amounts by the value of a field, or one amount under ""; each a call, or each a second."""
+
+    amounts: Mapping[str | Decimal, Microcredits]
+    field: str
+    seconds: Seconds | None
+
+
+def quote(model: Model, body: Mapping[str, Any]) -> Microcredits | None:
+    """Return what is held for a create, or None where no price is known.
+
+    What the body does not name, or names in a way the price list does not know, is held at its
+    dearest: the largest amount, the most seconds. A hold is never too small for that reason.
+    """
+    tariff = model.tariff
+    if tariff is None:
+        return None
+    amount = tariff.amounts.get(_key(body.get(tariff.field)), max(tariff.amounts.values()))
+    if tariff.seconds is None:
+        return amount
+    seconds = _seconds_of(body.get(tariff.seconds.field), tariff.seconds)
+    if seconds > LONGEST_PRICED_S:
+        return None
+    return _handled(math.ceil(amount * Fraction(seconds)))
+
+
+def _seconds_of(named: Any, limits: Seconds) -> Decimal:
+    """Return the seconds to hold for: -1, and all that is no length, leaves it to the model."""
+    exact = Decimal(named.spelling) if isinstance(named, SpelledNumber) else Decimal(-1)
+    return Decimal(limits.longest) if exact <= 0 else max(exact, Decimal(limits.shortest))
+
+
+def _handled(amount: Microcredits) -> Microcredits | None:
+    """Return an amount, or None where it is larger than any that is handled."""
+    return amount if amount <= MAX_CREDITS * PER_CREDIT else None
+
+
+def _key(value: Any) -> str | Decimal:
+    """Return a value of a body as the price list writes it."""
+    match value:
+        case SpelledNumber():
+            return Decimal(value.spelling)
+        case bool():
+            return str(value).lower()
+        case str():
+            return value
+        case _:
+            return ""

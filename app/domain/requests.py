@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
-from pathlib import PurePosixPath
-from typing import Any, Final
-from urllib.parse import SplitResult, unquote, urlsplit
 
 from app.domain import strict_json
-from app.domain.catalogue import Catalogue, FieldRule, Model
+from app.domain.catalogue import Catalogue, Model
+from app.domain.pricing import Microcredits, quote
+from app.domain.rules import check_fields
 from app.errors import InvalidRequest
-
-_PRIVATE_SUFFIXES: Final = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
-_HOST_NAME: Final = re.compile(
-    r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z][a-z0-9-]*[a-z0-9]\.?"
-)
-_NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
-_UNSAFE_IN_URL: Final = re.compile(r"[\x00-\x20\x7f\\]")
 
 
 @dataclass(frozen=True, slots=True)
 class CreateRequest:
-    """A checked create: its model, what goes to the vendor, and what makes it the same again."""
+    """A checked create: its model, its price, what goes to the vendor, and what makes it the same.
+
+    `price` is None where none is known.
+    """
 
     model: Model
+    price: Microcredits | None
     vendor_body: str
     fingerprint: str
 
@@ -52,78 +44,11 @@ def check_create(raw: bytes, catalogue: Catalogue) -> CreateRequest:
             "callback_url is not served by this version: leave it out and read the task",
             param="callback_url",
         )
-    for field, rule in model.fields.items():
-        _check_field(field, body.get(field), rule)
+    check_fields(body, model)
     forwarded = {field: value for field, value in body.items() if field != "callback_url"}
-    return CreateRequest(model, strict_json.dump(forwarded), strict_json.fingerprint(body))
-
-
-def _check_field(field: str, value: Any, rule: FieldRule) -> None:
-    if value is None:
-        if rule.required:
-            raise InvalidRequest(f"{field} is required", param=field)
-        return
-    if not isinstance(value, str):
-        raise InvalidRequest(f"{field} must be a string", param=field)
-    try:
-        _FORMATS[rule.format](value, rule)
-    except ValueError as broken:
-        raise InvalidRequest(f"Invalid {field} parameter: {broken}", param=field) from broken
-
-
-def _check_media_url(value: str, rule: FieldRule) -> None:
-    """A URL the vendor can fetch: http(s), public host, a listed extension in any case, or none."""
-    if _UNSAFE_IN_URL.search(value):
-        raise ValueError("it holds a blank, backslash or control character: percent-encode it")
-    try:
-        parts = urlsplit(value)
-        host = parts.hostname
-        _ = parts.port
-    except ValueError as failure:
-        raise ValueError("it is not a URL") from failure
-    if parts.scheme not in ("http", "https") or not host:
-        raise ValueError("it must be an absolute http or https URL")
-    if not _is_public(host):
-        raise ValueError("its host is not public: the video service must be able to fetch it")
-    _check_extension(parts, rule)
-
-
-def _check_extension(parts: SplitResult, rule: FieldRule) -> None:
-    extension = PurePosixPath(unquote(parts.path)).suffix.lower()
-    if extension and extension not in rule.extensions:
-        raise ValueError(f"its path must end in {', '.join(rule.extensions)}, or have no extension")
-
-
-def _is_public(host: str) -> bool:
-    """Return whether a host name or address literal can belong to the public internet."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        name = host.rstrip(".")
-        try:
-            ascii_name = name.encode("idna").decode("ascii")
-        except UnicodeError:
-            return False
-        return bool(_HOST_NAME.fullmatch(ascii_name)) and not f".{ascii_name}".endswith(
-            _PRIVATE_SUFFIXES
-        )
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return mapped.is_global and not mapped.is_multicast
-
-
-def _check_time_points(value: str, rule: FieldRule) -> None:
-    """Comma separated seconds whose largest and smallest lie within the span, reckoned exactly."""
-    points = [point.strip(" \t") for point in value.split(",")]
-    if not all(_NUMBER.fullmatch(point) for point in points):
-        raise ValueError("write seconds as plain numbers separated by commas, such as 1,3")
-    if any(len(point) > strict_json.MAX_NUMBER_CHARS for point in points):
-        raise ValueError(f"a number has more than {strict_json.MAX_NUMBER_CHARS} characters")
-    seconds = [Fraction(point) for point in points]
-    if max(seconds) - min(seconds) > Fraction(rule.max_span_s):
-        raise ValueError(f"the points must lie within {rule.max_span_s} seconds of each other")
-
-
-_FORMATS: Final[dict[str, Callable[[str, FieldRule], None]]] = {
-    "media_url": _check_media_url,
-    "time_points": _check_time_points,
-}
+    return CreateRequest(
+        model=model,
+        price=quote(model, body),
+        vendor_body=strict_json.dump(forwarded),
+        fingerprint=strict_json.fingerprint(body),
+    )

@@ -101,14 +101,14 @@ class SubmitVideo:
     def _new_task(self, wanted: CreateRequest, caller: Caller, idempotency_key: str) -> NewTask:
         now_ms = self.clock.now_ms()
         task_id = mint_task_id(now_ms, secrets.choice)
-        price = wanted.model.price_microcredits
-        held = price if price is not None and caller.mode == "live" else 0
+        price = 0 if caller.mode == "test" else wanted.price
+        held = 0 if price is None else price
         return NewTask(
             id=task_id,
             caller=caller,
             model=wanted.model.name,
             held_microcredits=held,
-            price_is_known=price is not None or caller.mode == "test",
+            price_is_known=price is not None,
             recover_ms=now_ms + self.timing.send_ms + RECOVERY_MARGIN_MS,
             body_around_group=contract.pending_around_group(task_id, wanted.model, held=held),
             request_body=wanted.vendor_body,
