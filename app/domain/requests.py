@@ -15,12 +15,31 @@ from app.domain import strict_json
 from app.domain.catalogue import Catalogue, FieldRule, Model
 from app.errors import InvalidRequest
 
-_PRIVATE_SUFFIXES: Final = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
+_PRIVATE_SUFFIXES: Final = (
+    ".localhost",
+    ".local",
+    ".localdomain",
+    ".localdomain6",
+    ".internal",
+    ".lan",
+    ".home.arpa",
+)
+_PUBLIC_IPV6: Final = ipaddress.IPv6Network("2000::/3")
+_NOT_SO_PUBLIC_IPV6: Final = (
+    ipaddress.IPv6Network("2001::/23"),  # protocol assignments, Teredo among them
+    ipaddress.IPv6Network("2001:db8::/32"),  # documentation
+    ipaddress.IPv6Network("2002::/16"),  # 6to4: an IPv4 address inside
+    ipaddress.IPv6Network("3fff::/20"),  # documentation
+)
+"""RFC 6890 and its registry: the one range of global unicast, and what lies in it but is not."""
 _HOST_NAME: Final = re.compile(
-    r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z][a-z0-9-]*[a-z0-9]\.?"
+    r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z][a-z0-9-]*[a-z0-9]"
 )
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
-_UNSAFE_IN_URL: Final = re.compile(r"[\x00-\x20\x7f\\]")
+_UNSAFE_IN_URL: Final = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
+
+MAX_CHARS: Final = {"media_url": 8192, "time_points": 1000}
+"""Longest value of each format: no rule may be made to cost much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +85,8 @@ def _check_field(field: str, value: Any, rule: FieldRule) -> None:
     if not isinstance(value, str):
         raise InvalidRequest(f"{field} must be a string", param=field)
     try:
+        if len(value) > MAX_CHARS[rule.format]:
+            raise ValueError(f"it has more than {MAX_CHARS[rule.format]} characters")  # noqa: TRY301
         _FORMATS[rule.format](value, rule)
     except ValueError as broken:
         raise InvalidRequest(f"Invalid {field} parameter: {broken}", param=field) from broken
@@ -83,7 +104,7 @@ def _check_media_url(value: str, rule: FieldRule) -> None:
         raise ValueError("it is not a URL") from failure
     if parts.scheme not in ("http", "https") or not host:
         raise ValueError("it must be an absolute http or https URL")
-    if not _is_public(host):
+    if not _is_public(host, bracketed="[" in parts.netloc):
         raise ValueError("its host is not public: the video service must be able to fetch it")
     _check_extension(parts, rule)
 
@@ -94,21 +115,33 @@ def _check_extension(parts: SplitResult, rule: FieldRule) -> None:
         raise ValueError(f"its path must end in {', '.join(rule.extensions)}, or have no extension")
 
 
-def _is_public(host: str) -> bool:
+def _is_public(host: str, *, bracketed: bool) -> bool:
     """Return whether a host name or address literal can belong to the public internet."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        name = host.rstrip(".")
-        try:
-            ascii_name = name.encode("idna").decode("ascii")
-        except UnicodeError:
-            return False
-        return bool(_HOST_NAME.fullmatch(ascii_name)) and not f".{ascii_name}".endswith(
-            _PRIVATE_SUFFIXES
-        )
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return mapped.is_global and not mapped.is_multicast
+        return not bracketed and _is_public_name(host)
+    if isinstance(address, ipaddress.IPv6Address):
+        return _is_public_ipv6(address)
+    return address.is_global and not address.is_multicast
+
+
+def _is_public_ipv6(address: ipaddress.IPv6Address) -> bool:
+    if address.ipv4_mapped is not None:
+        return _is_public(str(address.ipv4_mapped), bracketed=False)
+    return (
+        address.scope_id is None
+        and address in _PUBLIC_IPV6
+        and not any(address in network for network in _NOT_SO_PUBLIC_IPV6)
+    )
+
+
+def _is_public_name(host: str) -> bool:
+    try:
+        name = host.removesuffix(".").encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        return False
+    return bool(_HOST_NAME.fullmatch(name)) and not f".{name}".endswith(_PRIVATE_SUFFIXES)
 
 
 def _check_time_points(value: str, rule: FieldRule) -> None:
