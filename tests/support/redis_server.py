@@ -9,6 +9,7 @@ import asyncio
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -213,6 +214,13 @@ class Relay:
         for listener in self._listeners:
             await listener.wait_closed()
 
+    def reset(self) -> None:
+        """Reset the TCP connection of every client, as a host does whose server was killed."""
+        for client in self._links:
+            line = client.get_extra_info("socket")
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.transport.abort()
+
     async def _link(self, asked: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         self._links[client] = asyncio.current_task()
         replies, server = await asyncio.open_unix_connection(self._target)
@@ -236,6 +244,8 @@ class Relay:
                 if self.fatal_word is not None and self.fatal_word in chunk:
                     self.fatal_word = None
                     doomed.set()
+                if server.is_closing():
+                    break
                 server.write(chunk)
                 await server.drain()
         server.close()
@@ -247,6 +257,8 @@ class Relay:
             while (chunk := await replies.read(65_536)) and not doomed.is_set():
                 if delay_s := self.reply_delay_s():
                     await asyncio.sleep(delay_s)
+                if client.is_closing():
+                    break
                 client.write(chunk)
                 await client.drain()
         client.close()
