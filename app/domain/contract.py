@@ -42,6 +42,11 @@ _DROPPED_FIELDS: Final = frozenset({"request_id", "trace_id", "callback_url"})
 """Fields that name the vendor's own records."""
 
 
+def shows_processing(body: bytes) -> bool:
+    """Say whether a stored answer shows the task as `processing`."""
+    return bool(json.loads(body)["status"] == "processing")
+
+
 def encode(answer: Mapping[str, Any]) -> bytes:
     """Write an answer as the bytes that are stored and sent."""
     return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
@@ -141,7 +146,7 @@ def task_answer(
         case Finished(succeeded=True):
             answer |= {"status": "completed", "progress": 100}
             answer |= {
-                name: _renamed(report[name], task.vendor_id, task.id)
+                name: _renamed(report[name], task.vendor_id, task.id, links_too=False)
                 for name in ("results", "result_data")
                 if report.get(name) is not None
             }
@@ -204,16 +209,24 @@ def _partly_shown(report: Mapping[str, Any], vendor_id: str, task_id: str) -> di
     }
 
 
-def _renamed(value: Any, vendor_id: str, task_id: str) -> Any:
-    """Return `value` with the vendor's task id replaced by ours in every string."""
+def _renamed(value: Any, vendor_id: str, task_id: str, *, links_too: bool = True) -> Any:
+    """Return `value` with the vendor's task id replaced by ours in every string.
+
+    Not in the links of a result, with `links_too` off: a link that was rewritten leads nowhere.
+    """
     match value:
         case str():
-            return value.replace(vendor_id, task_id) if vendor_id else value
+            is_link = value.startswith(("https://", "http://"))
+            if not vendor_id or (is_link and not links_too):
+                return value
+            return value.replace(vendor_id, task_id)
         case list():
-            return [_renamed(item, vendor_id, task_id) for item in value]
+            return [_renamed(item, vendor_id, task_id, links_too=links_too) for item in value]
         case dict():
             return {
-                _renamed(name, vendor_id, task_id): _renamed(item, vendor_id, task_id)
+                _renamed(name, vendor_id, task_id): _renamed(
+                    item, vendor_id, task_id, links_too=links_too
+                )
                 for name, item in value.items()
                 if name not in _DROPPED_FIELDS
             }

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -110,8 +109,9 @@ def _check_media_url(value: str, rule: FieldRule) -> None:
 
 
 def _check_extension(parts: SplitResult, rule: FieldRule) -> None:
-    extension = PurePosixPath(unquote(parts.path)).suffix.lower()
-    if extension and extension not in rule.extensions:
+    name = unquote(parts.path).rpartition("/")[2]
+    stem, _, ending = name.rpartition(".")
+    if stem and ending and f".{ending.lower()}" not in rule.extensions:
         raise ValueError(f"its path must end in {', '.join(rule.extensions)}, or have no extension")
 
 

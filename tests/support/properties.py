@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-checked = settings(max_examples=80, deadline=None)
+checked = settings(max_examples=50, deadline=None)
 """How a property is checked: often enough to find, seldom enough to run always."""
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
