@@ -35,8 +35,7 @@ def pytest_configure() -> None:
     for name in [name for name in os.environ if name.startswith("REELGATE_")]:
         if name != FORBID_SKIPS:
             del os.environ[name]
-    log_steps = (add_log_level, format_exc_info, JSONRenderer())
-    structlog.configure(processors=log_steps)
+    structlog.configure(processors=[add_log_level, format_exc_info, JSONRenderer()])
 
 
 @pytest.hookimpl(wrapper=True)

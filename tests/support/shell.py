@@ -7,6 +7,7 @@ code and environment of its own.
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import subprocess
@@ -75,8 +76,10 @@ class Shell:
 
 def obey() -> None:
     """Fork for every line of standard input, and answer with code and outputs: the other side."""
-    from app.cli import main
+    from app.cli import COMMANDS, main
 
+    for module in ("api.app", *(f"cli.{name}" for name in COMMANDS.values())):
+        importlib.import_module(f"app.{module}")
     # What every fork inherits need not be walked and freed at the end of each.
     gc.collect()
     gc.freeze()
