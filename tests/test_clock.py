@@ -16,7 +16,7 @@ from tests.support.redis_server import RedisServer, Relay
 
 HOUR_MS = 3_600_000
 # Between two lines of a test a busy machine may be away for a while.
-SLACK_MS = 200
+SLACK_MS = 500
 
 
 def test_a_held_clock_moves_only_when_told_to() -> None:
@@ -104,7 +104,7 @@ async def test_a_slow_reply_sets_the_clock_by_half_its_way(
 
         moved_ms = await sample_time(clock, redis)
 
-        assert -150 - SLACK_MS < moved_ms < -140
+        assert -150 - SLACK_MS < moved_ms < -50
         await redis.aclose()
 
 

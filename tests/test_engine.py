@@ -142,7 +142,7 @@ async def test_a_defect_in_one_shard_does_not_stop_the_others(
         await add(schedules, "polls", shard, 1)
 
     async with running(engine):
-        await wait_until(lambda: len(finished) == 2, describing="the other shards", within_s=0.9)
+        await wait_until(lambda: len(finished) == 2, describing="the other shards")
 
     assert sorted(finished) == [4, 5]
 
@@ -174,7 +174,7 @@ async def test_a_stop_wakes_it_from_its_sleep(engine: Engine) -> None:
         await wait_until(lambda: engine.last_round_ms, describing="a round")
         began_s = time.monotonic()
 
-    assert time.monotonic() - began_s < IDLE_MS / 1000 / 2
+    assert time.monotonic() - began_s < IDLE_MS / 1000 - 0.1
 
 
 async def test_a_stop_lets_begun_work_finish(open_gateway_bed: OpenBed, vendor: Vendor) -> None:
@@ -205,7 +205,7 @@ async def test_a_gateway_with_an_engine_needs_no_push(
         async def is_completed() -> bool:
             return bool((await bed.read(key, task_id)).json()["status"] == "completed")
 
-        await wait_until(is_completed, describing="the end of the task", within_s=2)
+        await wait_until(is_completed, describing="the end of the task")
 
 
 def reads_of(server: RedisServer) -> int:
@@ -265,7 +265,7 @@ async def test_a_store_that_dies_and_comes_back_does_not_end_it(
             async def is_completed() -> bool:
                 return bool((await bed.read(key, task_id)).json().get("status") == "completed")
 
-            await wait_until(is_completed, describing="the end of the task", within_s=5)
+            await wait_until(is_completed, describing="the end of the task")
 
 
 async def test_the_clock_is_set_by_the_store_while_it_runs(redis_url: str) -> None:

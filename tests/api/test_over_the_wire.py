@@ -186,6 +186,33 @@ def test_an_answer_before_the_end_of_the_body_ends_the_connection(
     assert sent < MUCH_BYTES
 
 
+@pytest.mark.parametrize(
+    ("start", "piece"),
+    [
+        (b"GET /healthz HTTP/1.1\r\nhost: a\r\nx-a: ", b"a" * 0x4000),
+        (b"GET /healthz HTTP/1.1\r\nhost: a\r\n", b"x-a: b\r\n" * 0x800),
+    ],
+    ids=["one header", "many headers"],
+)
+def test_a_head_without_end_is_not_read_for_ever(
+    served: Served, start: bytes, piece: bytes
+) -> None:
+    """Nobody, with a key or without, makes the process hold whatever is sent to it."""
+    with served.line() as line:
+        line.send(start)
+        sent = line.push(piece, MUCH_BYTES)
+
+    assert sent < MUCH_BYTES
+
+
+def test_a_head_of_usual_size_is_read(served: Served) -> None:
+    """Cookies and tokens of some kilobytes come with requests of browsers."""
+    with served.line() as line:
+        line.send(b"GET /healthz HTTP/1.1\r\nhost: a\r\ncookie: " + b"a" * 0x4000 + b"\r\n\r\n")
+
+        assert line.receive().status == 200
+
+
 def test_a_client_that_reads_gets_the_refusal_before_the_end(served: Served) -> None:
     """The answer arrives whole, and says that the connection ends."""
     with served.line() as line:

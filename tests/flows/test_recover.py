@@ -93,7 +93,7 @@ async def test_three_engines_doubt_each_overdue_send_once(
 async def test_a_send_that_is_merely_slow_is_followed_after_all(bed: Bed, vendor: Vendor) -> None:
     """An engine gave it up too early; when the vendor's yes comes in, the doubt is over."""
     key = await bed.key()
-    vendor.fault("delay", ms=300, times=1)
+    vendor.fault("delay", ms=600, times=1)
 
     async with asyncio.TaskGroup() as callers:
         creating = callers.create_task(bed.create(key, character("seconds:900")))
@@ -113,7 +113,7 @@ async def test_a_send_that_is_merely_slow_is_followed_after_all(bed: Bed, vendor
 async def test_a_refusal_that_comes_late_releases_the_doubt(bed: Bed, vendor: Vendor) -> None:
     """The vendor's no is proof: what was held in doubt is given back."""
     key = await bed.key(tasks_in_flight=1, credits_per_day="0.1")
-    vendor.fault("delay", ms=300, times=1)
+    vendor.fault("delay", ms=600, times=1)
 
     async with asyncio.TaskGroup() as callers:
         creating = callers.create_task(bed.create(key, character("dance:1")))

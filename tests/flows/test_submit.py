@@ -26,7 +26,7 @@ async def test_a_create_is_answered_in_time_while_its_send_goes_on(
     """The vendor is slow: the caller gets `pending`, and a little later the task is followed."""
     async with open_gateway_bed(create_answer_s=TINY_S) as bed:
         key = await bed.key()
-        vendor.fault("delay", ms=400)
+        vendor.fault("delay", ms=600)
 
         answer = await bed.create(key)
 
@@ -57,7 +57,7 @@ async def test_the_answer_given_in_time_is_replayed_after_the_vendors(
 async def test_a_caller_who_hangs_up_changes_nothing(bed: Bed, vendor: Vendor) -> None:
     """The send is neither cut off nor lost: the vendor's answer is recorded as if heard."""
     key = await bed.key()
-    vendor.fault("delay", ms=300)
+    vendor.fault("delay", ms=600)
 
     async with asyncio.TaskGroup() as callers:
         caller = callers.create_task(bed.create(key, idempotency_key="one"))
@@ -132,7 +132,7 @@ async def test_another_body_under_the_same_key_is_a_conflict(bed: Bed, vendor: V
 async def test_a_create_that_is_still_running_is_not_run_twice(bed: Bed, vendor: Vendor) -> None:
     """A copy that comes while the first is on its way is told to wait, and gets the answer then."""
     key = await bed.key()
-    vendor.fault("delay", ms=250, times=1)
+    vendor.fault("delay", ms=500, times=1)
 
     async with asyncio.TaskGroup() as callers:
         first = callers.create_task(bed.create(key, idempotency_key="one"))
@@ -293,7 +293,7 @@ async def test_a_full_process_refuses_before_it_writes(
     """With as many sends under way as it may have, the next create leaves no trace."""
     async with open_gateway_bed(vendor={"max_in_flight": 1}) as bed:
         key = await bed.key()
-        vendor.fault("delay", ms=300, times=1)
+        vendor.fault("delay", ms=600, times=1)
 
         async with asyncio.TaskGroup() as callers:
             first = callers.create_task(bed.create(key))

@@ -152,7 +152,8 @@ def vendor_id_of(task: Task) -> str:
 @asynccontextmanager
 async def open_shelf(url: str, folder: Path, clock: HeldClock) -> AsyncIterator[Shelf]:
     """Connect to a store as one more process would."""
-    redis = connect(url)
+    # No race of these tests may be decided by a machine that is busy elsewhere.
+    redis = connect(url, connect_timeout_s=5, call_timeout_s=10)
     try:
         epoch_id = await settle_epoch(redis, folder, "")
         tasks = TaskStore(redis, epoch_id, retention_ms=RETENTION_MS)

@@ -8,9 +8,10 @@ import pytest
 
 from app.domain.task import TaskState
 from app.domain.tenant import Caller
-from app.errors import InvalidKey, TaskNotFound, TenantDisabled
+from app.errors import InvalidKey, StoreForeign, TaskNotFound, TenantDisabled
 from app.store.keys import Shard
-from tests.store.shelf import PRICE, Shelf
+from app.store.tasks import TaskStore
+from tests.store.shelf import PRICE, RETENTION_MS, Shelf
 from tests.support.contents import everything
 
 
@@ -87,6 +88,19 @@ async def test_a_task_refused_within_its_create_is_unknown(shelf: Shelf) -> None
     await shelf.move(task, TaskState.REJECTED)
 
     with pytest.raises(TaskNotFound):
+        await read(shelf, caller, task.id)
+
+
+async def test_a_store_of_another_epoch_shows_nothing(shelf: Shelf) -> None:
+    """Exchanged or emptied, it makes no task unknown and no key invalid: it is the wrong store."""
+    caller = await shelf.caller()
+    task = await shelf.admit(caller)
+    stranger = TaskStore(shelf.redis, "0" * 32, retention_ms=RETENTION_MS)
+
+    with pytest.raises(StoreForeign):
+        await stranger.read(task.id, caller=caller, now_ms=shelf.clock.now_ms())
+    await shelf.redis.flushall()
+    with pytest.raises(StoreForeign):
         await read(shelf, caller, task.id)
 
 

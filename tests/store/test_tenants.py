@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.ids import digest_of_api_key, mint_api_key
 from app.domain.tenant import Caller, Limits, LimitsRefused, Tenant
-from app.errors import StoreUnavailable
+from app.errors import StoreForeign, StoreUnavailable
 from app.store.connect import connect
 from app.store.keys import Shard, key_index
 from app.store.tenants import TenantStore, TenantUnknown
@@ -60,6 +60,15 @@ async def test_a_secret_nobody_was_given_leads_nowhere(shelf: Shelf) -> None:
 
     assert found is None
     assert await everything(shelf.redis) == untouched
+
+
+async def test_on_an_emptied_store_no_key_is_called_unknown(shelf: Shelf) -> None:
+    """Whoever has a key must not be told that it was never issued."""
+    await shelf.caller()
+    await shelf.redis.flushall()
+
+    with pytest.raises(StoreForeign):
+        await shelf.tenants.find_caller(mint_api_key("live", secrets.choice), "live")
 
 
 async def test_an_index_of_the_other_mode_leads_nowhere(shelf: Shelf) -> None:
