@@ -171,16 +171,18 @@ class TaskStore:
         if outcome == b"replayed":
             return Replayed(rest[0].decode(), rest[1])
         if outcome == b"unanswered":
-            return await self._answer_orphan(new, rest[0].decode(), now_ms=now_ms)
+            return await self._answer_orphan(new, rest[0].decode())
         return Admitted(new.admitted(now_ms=now_ms, group=rest[0].decode()))
 
-    async def _answer_orphan(
-        self, new: NewTask, task_id: str, *, now_ms: int
-    ) -> Admitted | Replayed:
-        """Answer for a first call whose process is gone: with the task as it stands."""
+    async def _answer_orphan(self, new: NewTask, task_id: str) -> Replayed:
+        """Answer for a first call whose process is gone: with the task as it stands.
+
+        Raises:
+            IdempotencyInFlight: it was refused at this very moment; the repeat will be the first.
+        """
         answer = await self.remember(new.caller, task_id, new.idempotency)
         if answer is None:
-            return await self.admit(new, now_ms=now_ms)
+            raise IdempotencyInFlight
         return Replayed(task_id, answer)
 
     async def accept(self, task: Task, acceptance: Acceptance, *, now_ms: int) -> bytes:
