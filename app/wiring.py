@@ -44,6 +44,9 @@ _SANDBOX_KEY = "sk-built-in-sandbox"
 LAST_SENDS_S = 3.0
 """Share of the drain time kept for sends that outlive the requests which began them, seconds."""
 
+_CONNECT_SHARE = 0.25
+"""Share of a call's deadline that making its connection may take."""
+
 _POOL_RESERVE = 64
 """Connections beyond our own bound on calls, so that no call ever waits for the pool."""
 
@@ -103,7 +106,11 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
 
 def _connect(url: str, settings: Settings) -> Redis:
     try:
-        return connect(url, call_timeout_s=settings.redis_timeout_s)
+        return connect(
+            url,
+            connect_timeout_s=settings.redis_timeout_s * _CONNECT_SHARE,
+            call_timeout_s=settings.redis_timeout_s,
+        )
     except ValueError as refusal:
         raise SettingsRefused([str(refusal)]) from refusal
 

@@ -52,16 +52,11 @@ class Engine:
                 continue
 
     async def _round_or_retry(self) -> int:
-        """Do one round; returns how long to sleep. The loop boundary: it never ends the loop."""
+        """Do one round; returns how long to sleep. A loop boundary: it never ends the loop."""
         try:
             pause_ms = await self.round()
-        except GatewayError as trouble:
-            self.metrics.engine_stumbles.inc()
-            log.warning("engine.stumbled", reason=trouble.reason)
-            return RETRY_MS
-        except Exception:
-            self.metrics.engine_stumbles.inc()
-            log.exception("engine.stumbled")
+        except Exception as failure:  # noqa: BLE001 - counted and logged in `_stumble`
+            self._stumble(failure)
             return RETRY_MS
         self.last_round_ms = self.clock.now_ms()
         return pause_ms
@@ -73,14 +68,28 @@ class Engine:
         due = [entry for entry in entries if entry.at_ms <= now_ms]
         if due:
             async with asyncio.TaskGroup() as group:
-                for entry in due:
-                    group.create_task(self._work(entry))
-            return SHORTEST_SLEEP_MS
+                works = [group.create_task(self._work(entry)) for entry in due]
+            # What failed before its claim is still due: without a pause it would be tried hotly.
+            return SHORTEST_SLEEP_MS if all(work.result() for work in works) else RETRY_MS
         wait_ms = min((entry.at_ms - now_ms for entry in entries), default=IDLE_MS)
         return min(max(wait_ms, SHORTEST_SLEEP_MS), IDLE_MS)
 
-    async def _work(self, entry: Due) -> None:
-        await self.flows[entry.name](entry.shard)
+    async def _work(self, entry: Due) -> bool:
+        """Run one schedule of one shard; a loop boundary, so that no shard stops the others."""
+        try:
+            await self.flows[entry.name](entry.shard)
+        except Exception as failure:  # noqa: BLE001 - counted and logged in `_stumble`
+            self._stumble(failure, schedule=entry.name, shard=entry.shard.number)
+            return False
+        return True
+
+    def _stumble(self, failure: Exception, **where: object) -> None:
+        """Count and log a failed piece of work: one line for trouble, the trace for a defect."""
+        self.metrics.engine_stumbles.inc()
+        if isinstance(failure, GatewayError):
+            log.warning("engine.stumbled", reason=failure.reason, **where)
+        else:
+            log.error("engine.stumbled", exc_info=failure, **where)
 
 
 async def keep_time(clock: StoreClock, redis: Redis, stopping: asyncio.Event) -> None:

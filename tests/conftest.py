@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from redis import Redis as BlockingRedis
+from structlog.processors import JSONRenderer, add_log_level, format_exc_info
 
 from app import failpoints
 from app.clock import HeldClock, StoreClock
@@ -26,10 +28,14 @@ OpenBed = Callable[..., AbstractAsyncContextManager[Bed]]
 
 
 def pytest_configure() -> None:
-    """Keep the settings of the person at the keyboard out of the tests."""
+    """Keep the settings of the person at the keyboard out of the tests, and log plainly.
+
+    The log library's own choice draws every traceback with all local variables: a second each.
+    """
     for name in [name for name in os.environ if name.startswith("REELGATE_")]:
         if name != FORBID_SKIPS:
             del os.environ[name]
+    structlog.configure(processors=[add_log_level, format_exc_info, JSONRenderer()])
 
 
 @pytest.hookimpl(wrapper=True)

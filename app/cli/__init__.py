@@ -1,42 +1,73 @@
-"""The `reelgate` command. It works on the store, not over HTTP, and joins a running one."""
+"""The `reelgate` command. It works on the store, not over HTTP, and joins a running embedded one.
+
+A command's module is loaded when the command is used: a health probe or `--help` need not wait for
+the web framework.
+"""
 
 from __future__ import annotations
 
+import importlib
 import sys
+from typing import Any, Final
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from app.cli import demo, doctor, keys, sandbox, serve, tasks, tenants
-from app.cli.console import CommandFailed, complain
-from app.errors import GatewayError
-from app.settings import SettingsRefused
-from app.store.embedded import EmbeddedStoreUnavailable
+COMMANDS: Final = {
+    "serve": "serve",
+    "demo": "demo",
+    "sandbox": "sandbox",
+    "doctor": "doctor",
+    "tenant": "tenants",
+    "key": "keys",
+    "task": "tasks",
+}
+"""Module of each command, in the order of the help text."""
+
+
+class _Commands(TyperGroup):
+    """The commands by name, each loaded on its first use."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names, in the order of the help text."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Load a command, or a group of them, by name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"app.cli.{COMMANDS[cmd_name]}")
+        single = typer.Typer(pretty_exceptions_enable=False)
+        if not hasattr(module, "commands"):
+            single.command(cmd_name)(getattr(module, COMMANDS[cmd_name]))
+            return get_command(single)
+        single.add_typer(module.commands, name=cmd_name)
+        group: Any = get_command(single)
+        return group.commands[cmd_name]
+
 
 cli = typer.Typer(
     name="reelgate",
+    cls=_Commands,
     help="A self-hosted gateway for asynchronous video generation.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-cli.command()(serve.serve)
-cli.command()(demo.demo)
-cli.command()(sandbox.sandbox)
-cli.command()(doctor.doctor)
-cli.add_typer(tenants.commands, name="tenant")
-cli.add_typer(keys.commands, name="key")
-cli.add_typer(tasks.commands, name="task")
+
+
+@cli.callback()
+def _reelgate() -> None:
+    """A self-hosted gateway for asynchronous video generation."""
 
 
 def main() -> None:
     """Run the command; a failure is one clear message on standard error and exit code 1."""
     try:
         cli()
-    except SettingsRefused as refused:
-        complain("the settings cannot be used:", *refused.problems)
-        sys.exit(1)
-    except (CommandFailed, EmbeddedStoreUnavailable) as failed:
-        complain(str(failed))
-        sys.exit(1)
-    except GatewayError as failed:
-        complain(f"{failed.message} ({failed.reason})", "`reelgate doctor` says more")
+    except Exception as failure:
+        from app.cli.console import explain
+
+        if not explain(failure):
+            raise
         sys.exit(1)

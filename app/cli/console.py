@@ -6,14 +6,16 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 
 from app import settings, telemetry
 from app.domain.tenant import Limits, LimitsRefused
-from app.wiring import Store, open_store
+
+if TYPE_CHECKING:
+    from app.wiring import Store
 
 Result = TypeVar("Result")
 
@@ -56,6 +58,9 @@ def print_table(columns: list[str], rows: list[list[str]]) -> None:
 
 def on_store(work: Callable[[Store], Awaitable[Result]]) -> Result:
     """Run `work` on the configured store; an embedded one is joined, or started for the moment."""
+    # Not at the top: commands that need no store, a health probe above all, start without it.
+    from app.wiring import open_store
+
     chosen = settings.load()
     telemetry.configure_logging("warning", chosen.log.format)
 
@@ -82,3 +87,20 @@ def read_limits(text: str | None) -> Limits:
         ) from failure
     except LimitsRefused as refusal:
         raise CommandFailed(f"--limits: {refusal}") from refusal
+
+
+def explain(failure: Exception) -> bool:
+    """Print a failure that is meant for people; return False for a defect."""
+    from app.errors import GatewayError
+    from app.store.embedded import EmbeddedStoreUnavailable
+
+    match failure:
+        case settings.SettingsRefused():
+            complain("the settings cannot be used:", *failure.problems)
+        case CommandFailed() | EmbeddedStoreUnavailable():
+            complain(str(failure))
+        case GatewayError():
+            complain(f"{failure.message} ({failure.reason})", "`reelgate doctor` says more")
+        case _:
+            return False
+    return True

@@ -57,9 +57,9 @@ class StopSignals:
         failure: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Give the signals back."""
+        """Give the signals back; after a stop, one that comes late changes nothing any more."""
         for number, action in self._before.items():
-            signal.signal(number, action)
+            signal.signal(number, signal.SIG_IGN if self._asked else action)
         signal.set_wakeup_fd(self._fd_before)
         self._waking.close()
         self._written.close()

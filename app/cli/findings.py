@@ -154,7 +154,7 @@ def check_settings(note: Notes) -> Settings | None:
         for problem in refused.problems:
             note("settings-refused", problem)
         return None
-    note("settings-ok", "every variable has a usable value")
+    note("settings-ok", "all variables were read")
     testing = chosen.testing
     if testing.failpoints or testing.hold_clock_ms is not None:
         note("testing-hooks-on", "hooks for fault tests are set")

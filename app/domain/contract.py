@@ -6,7 +6,6 @@ Every answer about a task is built here, stored as ready bytes, and sent unchang
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -22,8 +21,14 @@ _OWN_FIELDS: Final = frozenset(
 )
 """Fields of a vendor's report that this module decides about; all others pass through."""
 
-_WORDS: Final = frozenset({"model", "object", "type"})
+_TENANT_MONEY: Final = frozenset({"credits_reserved", "credits_used", "user_group"})
+"""Figures that are the tenant's own, wherever the vendor puts its own of that name."""
+
+_WORDS: Final = frozenset({"model", "object", "type", "billing_rule"})
 """Fields that the vendor decides about, but which clients rely on being strings."""
+
+_WHOLE: Final = frozenset({"estimated_time", "video_duration"})
+"""The same of whole numbers, in seconds."""
 
 _REFUSED_CODES: Final = {
     **dict.fromkeys(VendorRefused.SHOWN_AS.values(), "invalid_parameters"),
@@ -35,6 +40,11 @@ _GROUP_MARK: Final = "<group>"
 
 _DROPPED_FIELDS: Final = frozenset({"request_id", "trace_id", "callback_url"})
 """Fields that name the vendor's own records."""
+
+
+def shows_processing(body: bytes) -> bool:
+    """Say whether a stored answer shows the task as `processing`."""
+    return bool(json.loads(body)["status"] == "processing")
 
 
 def encode(answer: Mapping[str, Any]) -> bytes:
@@ -97,15 +107,16 @@ def created_answer(
     word = str(report.get("status", "")).lower()
     status: PublicStatus = "processing" if word == "processing" else "pending"
     shown = _passed_through(report, task_id=str(pending["id"]), vendor_id=vendor_id)
+    own = _partly_shown(report, vendor_id, str(pending["id"]))
     return {
         **pending,
         **shown,
         "progress": _progress(report, ceiling=99),
         "status": status,
-        "task_info": _task_info(pending.get("task_info"), report),
+        "task_info": _task_info(pending.get("task_info"), own["task_info"]),
         "usage": {
             **_mapping(pending.get("usage")),
-            **_vendor_usage(report),
+            **_vendor_usage(own["usage"]),
             "credits_reserved": _credits(held),
             "user_group": _mapping(pending.get("usage")).get("user_group"),
         },
@@ -121,6 +132,7 @@ def task_answer(
     """
     before: dict[str, Any] = json.loads(task.body)
     shown = _passed_through(report, task_id=task.id, vendor_id=task.vendor_id)
+    own = _partly_shown(report, task.vendor_id, task.id)
     answer = {
         **{
             name: value
@@ -128,9 +140,9 @@ def task_answer(
             if name not in ("results", "result_data", "error")
         },
         **shown,
-        "task_info": _task_info(before.get("task_info"), report),
+        "task_info": _task_info(before.get("task_info"), own["task_info"]),
     }
-    usage = {**_mapping(before.get("usage")), **_vendor_usage(report)}
+    usage = {**_mapping(before.get("usage")), **_vendor_usage(own["usage"])}
     match verdict:
         case Running(processing=processing):
             answer["status"] = "processing" if processing else "pending"
@@ -138,7 +150,7 @@ def task_answer(
         case Finished(succeeded=True):
             answer |= {"status": "completed", "progress": 100}
             answer |= {
-                name: _renamed(report[name], task.vendor_id, task.id)
+                name: _renamed(report[name], task.vendor_id, task.id, links_too=False)
                 for name in ("results", "result_data")
                 if report.get(name) is not None
             }
@@ -181,26 +193,44 @@ def _task_error(report: Mapping[str, Any], task: Task) -> dict[str, Any]:
 
 def _passed_through(report: Mapping[str, Any], *, task_id: str, vendor_id: str) -> dict[str, Any]:
     """Return the vendor's fields that we do not decide about, with its task id replaced by ours."""
-    return {
-        name: _renamed(value, vendor_id, task_id)
+    kept = {
+        name: value
         for name, value in report.items()
         if name not in _OWN_FIELDS
-        and name not in _DROPPED_FIELDS
+        and name not in _TENANT_MONEY
         and value is not None
         and (name not in _WORDS or isinstance(value, str))
     }
+    shown: dict[str, Any] = _renamed(kept, vendor_id, task_id)
+    return shown
 
 
-def _renamed(value: Any, vendor_id: str, task_id: str) -> Any:
-    """Return `value` with the vendor's task id replaced by ours in every string."""
+def _partly_shown(report: Mapping[str, Any], vendor_id: str, task_id: str) -> dict[str, Any]:
+    """Return the two objects that are the vendor's in part and ours in part, under our id."""
+    return {
+        name: _renamed(_mapping(report.get(name)), vendor_id, task_id)
+        for name in ("task_info", "usage")
+    }
+
+
+def _renamed(value: Any, vendor_id: str, task_id: str, *, links_too: bool = True) -> Any:
+    """Return `value` with the vendor's task id replaced by ours in every string.
+
+    Not in the links of a result, with `links_too` off: a link that was rewritten leads nowhere.
+    """
     match value:
         case str():
-            return value.replace(vendor_id, task_id) if vendor_id else value
+            is_link = value.startswith(("https://", "http://"))
+            if not vendor_id or (is_link and not links_too):
+                return value
+            return value.replace(vendor_id, task_id)
         case list():
-            return [_renamed(item, vendor_id, task_id) for item in value]
+            return [_renamed(item, vendor_id, task_id, links_too=links_too) for item in value]
         case dict():
             return {
-                _renamed(name, vendor_id, task_id): _renamed(item, vendor_id, task_id)
+                _renamed(name, vendor_id, task_id): _renamed(
+                    item, vendor_id, task_id, links_too=links_too
+                )
                 for name, item in value.items()
                 if name not in _DROPPED_FIELDS
             }
@@ -208,26 +238,37 @@ def _renamed(value: Any, vendor_id: str, task_id: str) -> Any:
             return value
 
 
-def _task_info(before: Any, report: Mapping[str, Any]) -> dict[str, Any]:
+def _task_info(before: Any, given: Any) -> dict[str, Any]:
     """Return `task_info`: nothing that has left for the vendor can be cancelled here."""
-    return {**_mapping(before), **_mapping(report.get("task_info")), "can_cancel": False}
-
-
-def _vendor_usage(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the vendor's `usage` without the two figures that are the tenant's own."""
-    usage = _mapping(report.get("usage"))
-    return {
-        n: v
-        for n, v in usage.items()
-        if n not in ("credits_reserved", "user_group", "credits_used")
+    shown = {
+        name: value
+        for name, value in _mapping(given).items()
+        if value is not None and (name not in _WHOLE or _is_whole(value))
     }
+    return {**_mapping(before), **shown, "can_cancel": False}
+
+
+def _vendor_usage(given: Any) -> dict[str, Any]:
+    """Return the vendor's `usage` without the figures that are the tenant's own."""
+    return {
+        name: value
+        for name, value in _mapping(given).items()
+        if value is not None
+        and name not in _TENANT_MONEY
+        and (name not in _WORDS or isinstance(value, str))
+    }
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _progress(report: Mapping[str, Any], *, ceiling: int) -> int:
     figure = report.get("progress")
-    if isinstance(figure, bool) or not isinstance(figure, int | float) or math.isnan(figure):
+    if isinstance(figure, bool) or not isinstance(figure, int | float):
         return 0
-    return int(min(max(figure, 0), ceiling))
+    # NaN is neither above nor below anything; comparisons, unlike conversions, take any integer.
+    return int(figure) if 0 < figure < ceiling else (ceiling if figure >= ceiling else 0)
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import ipaddress
 import re
 from collections.abc import Collection
 from fractions import Fraction
-from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -103,8 +102,9 @@ def _refuse_unsafe(value: str) -> None:
 
 
 def _check_extension(parts: SplitResult, extensions: Collection[str]) -> None:
-    extension = PurePosixPath(unquote(parts.path)).suffix.lower()
-    if extension and extension not in extensions:
+    name = unquote(parts.path).rpartition("/")[2]
+    stem, _, ending = name.rpartition(".")
+    if stem and ending and f".{ending.lower()}" not in extensions:
         raise ValueError(f"its path must end in {', '.join(extensions)}, or have no extension")
 
 

@@ -19,10 +19,11 @@ Microcredits = int
 """A millionth of a credit; the vendor shows at most four decimals."""
 
 PER_CREDIT: Final = 1_000_000
-MAX_CREDITS: Final = 9_000_000_000
-"""Largest amount handled; its microcredits stay below 2^53, which Lua numbers hold exactly."""
+MAX_CREDITS: Final = 900_000_000
+"""Largest amount handled: 15 digits of microcredits, exact in Lua's numbers and in JSON's."""
 
-_DECIMAL: Final = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,6})?")
+_LEAST: Final = Decimal("0.000001")
+_DECIMAL: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
 
 
 def parse_credits(text: str) -> Microcredits:
@@ -61,7 +62,9 @@ def vendor_credits(figure: object) -> Microcredits | None:
         return None
     if not amount.is_finite() or not 0 <= amount <= MAX_CREDITS:
         return None
-    return int((amount * PER_CREDIT).to_integral_value(rounding="ROUND_CEILING"))
+    if 0 < amount < _LEAST:
+        return 1  # also spares an exact fraction of a million digits
+    return math.ceil(Fraction(amount) * PER_CREDIT)
 
 
 def settlement(held: Microcredits, used: Microcredits | None) -> Microcredits:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 from app.errors import MalformedJson
@@ -20,6 +19,10 @@ MAX_DEPTH: Final = 32
 MAX_NUMBER_CHARS: Final = 64
 """Longest spelling of a number; a double needs at most 24 characters."""
 
+MAX_VALUES: Final = 100_000
+"""Most names and values in one body, by the punctuation between them; media in base64 has none."""
+
+_NUMBER: Final = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d{1,4}))?")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -36,6 +39,8 @@ class SpelledNumber(float):
         """
         if len(spelling) > MAX_NUMBER_CHARS:
             raise MalformedJson(f"a number has more than {MAX_NUMBER_CHARS} characters: shorten it")
+        if _NUMBER.fullmatch(spelling) is None:
+            raise MalformedJson("a number has an exponent of more than 4 digits: use another")
         value = super().__new__(cls, spelling)
         if value in (float("inf"), float("-inf")):
             raise MalformedJson("a number is beyond the range of a double: use a smaller one")
@@ -59,6 +64,8 @@ def parse_object(raw: bytes) -> dict[str, Any]:
 def _parse(raw: bytes) -> Any:
     if not raw.strip():
         raise MalformedJson("the body is empty: send a JSON object")
+    if raw.count(b",") + raw.count(b":") + raw.count(b"[") > MAX_VALUES:
+        raise MalformedJson(f"the body has more than {MAX_VALUES} names and values: send fewer")
     if raw.startswith(b"\xef\xbb\xbf"):
         raise MalformedJson("the body begins with a byte order mark: send plain UTF-8")
     try:
@@ -116,7 +123,7 @@ def _check(value: Any, *, depth: int, path: str) -> None:
 
 def _shown(name: str) -> str:
     """Return a field name fit for an error message: printable, at most 64 characters."""
-    return _SURROGATE.sub("?", name)[:64]
+    return "".join(letter if letter.isprintable() else "?" for letter in name[:64])
 
 
 def dump(value: Any) -> str:
@@ -144,8 +151,7 @@ def fingerprint(value: Any) -> str:
 def _canonical(value: Any) -> str:
     match value:
         case SpelledNumber():
-            number = Decimal(value.spelling)
-            return str(number.normalize()) if number else "0"
+            return _canonical_number(value.spelling)
         case dict():
             return (
                 "{"
@@ -156,3 +162,16 @@ def _canonical(value: Any) -> str:
             return "[" + ",".join(map(_canonical, value)) + "]"
         case _:
             return json.dumps(value)
+
+
+def _canonical_number(spelling: str) -> str:
+    """Return a number as significant digits and exponent: one form for 1, 1.0 and 10e-1."""
+    match = _NUMBER.fullmatch(spelling)
+    if match is None:
+        raise ValueError(spelling)
+    sign, whole, fraction, exponent = match[1], match[2], match[3] or "", int(match[4] or 0)
+    digits = (whole + fraction).lstrip("0")
+    significant = digits.rstrip("0")
+    if not significant:
+        return "0"
+    return f"{sign}{significant}e{exponent - len(fraction) + len(digits) - len(significant)}"

@@ -23,6 +23,9 @@ CreditAmount = Annotated[
 """Microcredits inside; a decimal string such as "12.5" outside."""
 
 
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._:/-]{0,127}$")]
+"""A model's name in a list of limits; the stored form joins names with commas."""
+
 _NUMBERS = ("creates_per_minute", "tasks_in_flight", "credits_per_day", "credits_per_month")
 
 
@@ -37,7 +40,7 @@ class Limits(BaseModel, frozen=True, extra="forbid", strict=True):
     tasks_in_flight: int | None = Field(None, ge=0, le=1_000_000)
     credits_per_day: CreditAmount | None = None
     credits_per_month: CreditAmount | None = None
-    models: list[str] | None = None
+    models: list[ModelName] | None = None
 
     @property
     def spending_is_limited(self) -> bool:
@@ -84,7 +87,8 @@ class Limits(BaseModel, frozen=True, extra="forbid", strict=True):
         """Read the stored form back."""
         numbers = {name: int(fields[name]) for name in _NUMBERS if name in fields}
         models = fields.get("models")
-        return cls(**numbers, models=None if models is None else models.strip(",").split(","))
+        names = None if models is None else [name for name in models.split(",") if name]
+        return cls(**numbers, models=names)
 
     def public(self) -> dict[str, Any]:
         """Return the form operators read and write: every limit, credits as decimal strings."""

@@ -92,7 +92,7 @@ class PollTasks:
         used = _used_credits(report) if model is not None and model.units == "credit" else None
         verdict = judge(
             str(report["status"]),
-            was_processing=b'"status":"processing"' in task.body,
+            was_processing=contract.shows_processing(task.body),
             used=None if task.mode == "test" else used,
         )
         match verdict:

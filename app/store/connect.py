@@ -11,11 +11,8 @@ is open (the connect deadline), each reply (the call's deadline).
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any, NoReturn, cast
-from urllib.parse import unquote
+from typing import Any, cast
 
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
@@ -34,7 +31,8 @@ from redis.exceptions import RedisClusterException
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.maint_notifications import MaintNotificationsConfig
 
-SETTING = "REELGATE_REDIS_URL"
+from app.store.address import TLS_FILES, Address, parse_address
+
 CLIENT_NAME = "reelgate"
 CONNECT_TIMEOUT_S = 0.25
 # A write is answered after its fsync, which a busy disk holds up for some hundred milliseconds: a
@@ -43,25 +41,6 @@ CALL_TIMEOUT_S = 1.0
 MAX_CONNECTIONS = 64
 
 _NEVER = Retry(NoBackoff(), 0)
-_TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
-# What the query may carry. Deadlines and repeats are not the address's business.
-_QUERY: dict[str, tuple[str, ...]] = {
-    "redis": ("db",),
-    "rediss": ("db", *_TLS_FILES),
-    "unix": ("db",),
-    "redis+sentinel": ("db", "sentinel_username", "sentinel_password"),
-    "redis+cluster": (),
-}
-_EXAMPLE = {
-    "redis": "redis://user:password@host:6379/0",
-    "rediss": "rediss://user:password@host:6379/0",
-    "unix": "unix:///run/redis.sock?db=0",
-    "redis+sentinel": "redis+sentinel://host:26379,host:26379/name",
-    "redis+cluster": "redis+cluster://host:6379,host:6379",
-}
-_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
-_NUMBER = re.compile(r"[0-9]{1,5}")
 
 
 class NoConnectionFree(RedisConnectionError):
@@ -84,7 +63,7 @@ def connect(
     Raises:
         ValueError: `url` breaks a rule; the message quotes nothing of it, a password least of all.
     """
-    address = _parse(url)
+    address = parse_address(url)
     options: dict[str, Any] = {
         "username": address.username,
         "password": address.password,
@@ -109,7 +88,7 @@ def connect(
 def redacted(url: str) -> str:
     """Return `url` without user, password and query, for logs and reports."""
     try:
-        address = _parse(url)
+        address = parse_address(url)
     except ValueError:
         return "(not a Redis address)"
     return f"{address.scheme}://{address.hosts}{address.path}"
@@ -149,6 +128,11 @@ class _Prompt(AbstractConnection):
             self._writer.transport.abort()
         await super().disconnect(nowait, *args, **options)
 
+    async def can_read(self) -> bool:
+        # The pool's question before reuse, "is anything wrong with it?". The library's notices a
+        # connection that was closed, not one that was reset.
+        return self._writer is None or self._writer.is_closing() or await super().can_read()
+
     async def send_packed_command(
         self, command: bytes | str | Iterable[bytes], check_health: bool = True
     ) -> None:
@@ -156,6 +140,10 @@ class _Prompt(AbstractConnection):
             await self.connect_check_health(check_health=False)
         writer = self._writer
         assert writer is not None  # noqa: S101 - connected, as of the lines above
+        if writer.is_closing():
+            # Writing to it is a RuntimeError on uvloop, which nobody takes for a lost store.
+            await self.disconnect(nowait=True)
+            raise RedisConnectionError("the connection was reset")
         if isinstance(command, str):
             command = command.encode()
         try:
@@ -269,7 +257,7 @@ class _Cluster(RedisCluster):
             self._slots.release()
 
 
-def _sentinel_client(address: _Address, options: dict[str, Any]) -> Redis:
+def _sentinel_client(address: Address, options: dict[str, Any]) -> Redis:
     login = {
         "username": address.query.get("sentinel_username"),
         "password": address.query.get("sentinel_password"),
@@ -285,113 +273,10 @@ def _sentinel_client(address: _Address, options: dict[str, Any]) -> Redis:
     return cast(Redis, sentinel.master_for(name, connection_pool_class=_SentinelPool, **options))
 
 
-def _target(address: _Address) -> dict[str, Any]:
+def _target(address: Address) -> dict[str, Any]:
     if address.scheme == "unix":
         return {"connection_class": _Unix, "path": address.path}
     host, port = address.nodes[0]
     kind = _Tls if address.scheme == "rediss" else _Tcp
-    files = {name: value for name, value in address.query.items() if name in _TLS_FILES}
+    files = {name: value for name, value in address.query.items() if name in TLS_FILES}
     return {"connection_class": kind, "host": host, "port": port, **files}
-
-
-@dataclass(frozen=True, slots=True)
-class _Address:
-    """An address, read and checked. `path` is the socket, the sentinels' name or the database."""
-
-    scheme: str
-    hosts: str
-    nodes: tuple[tuple[str, int], ...]
-    path: str
-    db: int
-    username: str | None = field(repr=False)
-    password: str | None = field(repr=False)
-    query: dict[str, str] = field(repr=False)
-
-
-def _parse(url: str) -> _Address:
-    """Read an address strictly: a part misread could be half a password, shown or dialled."""
-    scheme, _, rest = url.partition("://")
-    scheme = scheme.lower()
-    if scheme not in _EXAMPLE:
-        raise ValueError(f"{SETTING}: it must begin with one of {'://, '.join(_EXAMPLE)}://")
-    if not (rest.isascii() and rest.isprintable()) or " " in rest or "#" in rest:
-        _refuse(scheme, "a character in it must be percent-encoded")
-    rest, _, query_text = rest.partition("?")
-    authority, _, path = rest.partition("/")
-    login, _, hosts = authority.rpartition("@")
-    username, _, password = login.partition(":")
-    query = _read_query(scheme, query_text)
-    single = scheme in ("redis", "rediss")
-    db = _read_number(query.get("db") or (path if single else "") or "0", 0, 65_535)
-    if db is None:
-        _refuse(scheme, "the database must be a number")
-    return _Address(
-        scheme=scheme,
-        hosts=hosts,
-        nodes=_read_nodes(scheme, hosts),
-        path=f"/{db}" if single else _read_path(scheme, unquote(path)),
-        db=db,
-        username=unquote(username) or None,
-        password=unquote(password) or None,
-        query=query,
-    )
-
-
-def _read_nodes(scheme: str, hosts: str) -> tuple[tuple[str, int], ...]:
-    if scheme == "unix":
-        if hosts:
-            _refuse(scheme, "the path of the socket must be absolute")
-        return ()
-    nodes = tuple(_read_node(scheme, host) for host in hosts.split(","))
-    if len(nodes) > 1 and scheme in ("redis", "rediss"):
-        _refuse(scheme, "several hosts need the form for sentinels or for a cluster")
-    return nodes
-
-
-def _read_node(scheme: str, text: str) -> tuple[str, int]:
-    host, colon, port_text = text.rpartition(":")
-    if not colon or text.endswith("]"):
-        host, port_text = text, "26379" if scheme == "redis+sentinel" else "6379"
-    if not _HOST.fullmatch(host):
-        _refuse(scheme, "a host name is missing or has a character that none may have")
-    port = _read_number(port_text, 1, 65_535)
-    if port is None:
-        _refuse(scheme, "a port must be a number from 1 to 65535")
-    return host.strip("[]"), port
-
-
-def _read_path(scheme: str, path: str) -> str:
-    if scheme == "unix":
-        if not path:
-            _refuse(scheme, "the path of the socket is missing")
-        return f"/{path}"
-    if scheme == "redis+cluster":
-        if path:
-            _refuse(scheme, "a cluster has one database and no name")
-        return ""
-    if not _NAME.fullmatch(path):
-        _refuse(scheme, "the name that the sentinels watch must follow the hosts")
-    return f"/{path}"
-
-
-def _read_query(scheme: str, text: str) -> dict[str, str]:
-    query = {}
-    for pair in text.split("&") if text else ():
-        name, _, value = pair.partition("=")
-        if name not in _QUERY[scheme] or not value:
-            allowed = ", ".join(_QUERY[scheme]) or "nothing"
-            _refuse(scheme, f"after the question mark it may carry {allowed}, with a value")
-        query[name] = unquote(value)
-    return query
-
-
-def _read_number(text: str, low: int, high: int) -> int | None:
-    number = int(text) if _NUMBER.fullmatch(text) else -1
-    return number if low <= number <= high else None
-
-
-def _refuse(scheme: str, rule: str) -> NoReturn:
-    raise ValueError(
-        f"{SETTING}: {rule}; the form is {_EXAMPLE[scheme]}, with special characters in user,"
-        " password and path percent-encoded"
-    )

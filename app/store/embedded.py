@@ -211,6 +211,7 @@ class _Place:
         with suppress(FileExistsError):
             path.parent.mkdir(mode=0o700)
         draft = self._socket_note.with_suffix(".new")
+        draft.touch(mode=0o600)
         draft.write_text(f"{path}\n", "utf-8")
         draft.replace(self._socket_note)
         return _checked(path)
@@ -233,16 +234,18 @@ def _start_or_join(place: _Place) -> bool:
     if _is_held(place.alive) and _answers(place):
         return True
     child = _spawn(place)
+    started = False
     try:
         started = _answers(place)
-    except BaseException:
-        child.kill()
-        child.wait()
-        raise
-    # The server outlives this share of it, but must not stay a zombie if it ends before us.
-    threading.Thread(target=child.wait, name="embedded-store", daemon=True).start()
+    finally:
+        if not started:
+            child.kill()
+            child.wait()
+            _tidy(place.socket_path())
     if not started:
         raise EmbeddedStoreUnavailable(f"the server did not start; {place.last_words()}")
+    # The server outlives this share of it, but must not stay a zombie if it ends before us.
+    threading.Thread(target=child.wait, name="embedded-store", daemon=True).start()
     return False
 
 
@@ -304,9 +307,14 @@ def _stop(place: _Place) -> None:
                 f"the server of {place.directory} did not stop: {reply!r}; {place.last_words()}"
             )
         _glance()
-    # Somebody else's litter in there is not worth a failure.
+    _tidy(path)
+
+
+def _tidy(socket_path: Path) -> None:
+    """Remove what a server that is gone may have left; anybody else's litter stays where it is."""
     with suppress(OSError):
-        path.parent.rmdir()
+        socket_path.unlink(missing_ok=True)
+        socket_path.parent.rmdir()
 
 
 def _ask(path: Path, command: bytes) -> bytes:

@@ -27,6 +27,7 @@ from app.errors import (
 )
 from app.store.keys import ALL_SHARDS, IDEMPOTENCY_TTL_MS, USAGE_TTL_MS, Shard, windows
 from app.store.scripts import Script, store_errors
+from app.store.task_record import read_record
 
 REFUSALS: Final[dict[str, type[GatewayError]]] = {
     error.reason: error
@@ -170,16 +171,18 @@ class TaskStore:
         if outcome == b"replayed":
             return Replayed(rest[0].decode(), rest[1])
         if outcome == b"unanswered":
-            return await self._answer_orphan(new, rest[0].decode(), now_ms=now_ms)
+            return await self._answer_orphan(new, rest[0].decode())
         return Admitted(new.admitted(now_ms=now_ms, group=rest[0].decode()))
 
-    async def _answer_orphan(
-        self, new: NewTask, task_id: str, *, now_ms: int
-    ) -> Admitted | Replayed:
-        """Answer for a first call whose process is gone: with the task as it stands."""
+    async def _answer_orphan(self, new: NewTask, task_id: str) -> Replayed:
+        """Answer for a first call whose process is gone: with the task as it stands.
+
+        Raises:
+            IdempotencyInFlight: it was refused at this very moment; the repeat will be the first.
+        """
         answer = await self.remember(new.caller, task_id, new.idempotency)
         if answer is None:
-            return await self.admit(new, now_ms=now_ms)
+            raise IdempotencyInFlight
         return Replayed(task_id, answer)
 
     async def accept(self, task: Task, acceptance: Acceptance, *, now_ms: int) -> bytes:
@@ -293,13 +296,17 @@ class TaskStore:
         return rest[0], TaskState(rest[1].decode()) in FINAL
 
     async def load(self, shard: Shard, task_ids: list[str]) -> list[Task]:
-        """Return tasks of one shard, in one round trip; missing ones are left out."""
+        """Return tasks of one shard, in one round trip.
+
+        Missing ones are left out, and so is, with a log entry, one that this version cannot read:
+        a newer one may have written it, and its neighbours must not wait for that.
+        """
         with store_errors():
             async with self._redis.pipeline(transaction=False) as pipe:
                 for task_id in task_ids:
                     pipe.hgetall(shard.task(task_id))
                 found: list[dict[bytes, bytes]] = await pipe.execute()
-        return [_task_of(fields) for fields in found if fields]
+        return [task for fields in found if fields and (task := read_record(fields)) is not None]
 
     async def find(self, task_id: str) -> dict[str, str] | None:
         """Return every stored field of a task, whoever owns it; for operators.
@@ -370,27 +377,3 @@ def _admit_keys(new: NewTask, now_ms: int) -> dict[str, str]:
 
 def _caller_of(task: Task) -> Caller:
     return Caller(tenant_id=task.tenant_id, key_id=task.key_id, mode=task.mode)
-
-
-def _task_of(fields: dict[bytes, bytes]) -> Task:
-    def text(name: bytes) -> str:
-        return fields.get(name, b"").decode()
-
-    return Task(
-        id=text(b"id"),
-        tenant_id=text(b"tenant"),
-        key_id=text(b"key"),
-        mode="test" if fields[b"mode"] == b"test" else "live",
-        model=text(b"model"),
-        state=TaskState(text(b"state")),
-        version=int(fields[b"version"]),
-        created_ms=int(fields[b"created_ms"]),
-        held_microcredits=int(fields[b"held"]),
-        body=fields[b"body"],
-        group=text(b"group"),
-        idempotency=text(b"idem"),
-        vendor_id=text(b"vendor_id"),
-        vendor_key_id=text(b"vendor_key"),
-        submitted_ms=int(fields.get(b"submitted_ms", b"0")),
-        reads=int(fields.get(b"reads", b"0")),
-    )

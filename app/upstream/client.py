@@ -65,7 +65,7 @@ class VendorClient:
         try:
             async with asyncio.timeout(self.limits.submit_timeout_s):
                 response = await self.submits.send(request, stream=True)
-                answer = await self._read(response, failpoint="submit.sent")
+                answer = await self._read(response, key, failpoint="submit.sent")
         except Exception as failure:  # noqa: BLE001 - an unforeseen failure is ambiguous, whatever it is
             reason = type(failure).__name__
             return NotSent(reason) if surely_not_sent(failure) else Ambiguous(reason)
@@ -77,13 +77,13 @@ class VendorClient:
         try:
             async with asyncio.timeout(self.limits.report_timeout_s):
                 response = await self.reports.send(request, stream=True)
-                answer = await self._read(response, failpoint="poll.sent")
+                answer = await self._read(response, key, failpoint="poll.sent")
         except Exception as failure:  # noqa: BLE001 - a read that failed tells nothing, whatever the failure
             return Unreadable(type(failure).__name__)
         return classify_report(answer, vendor_id)
 
-    async def _read(self, response: httpx2.Response, *, failpoint: str) -> Answer:
-        """Read an answer to its end and give its connection back.
+    async def _read(self, response: httpx2.Response, key: VendorKey, *, failpoint: str) -> Answer:
+        """Read an answer to its end and give its connection back; our key is cut out of it.
 
         Raises:
             AnswerTooLong: the answer was cut off at the cap.
@@ -103,7 +103,8 @@ class VendorClient:
         return Answer(
             status=response.status_code,
             content_type=response.headers.get("content-type", ""),
-            body=bytes(body),
+            # A vendor that repeats what it was sent must not carry the key on to a tenant.
+            body=bytes(body).replace(key.secret.get_secret_value().encode("utf-8"), b"[redacted]"),
             retry_after=response.headers.get("retry-after", ""),
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 DEFINITE_REFUSALS: Final = frozenset({400, 401, 402, 403, 404, 409, 413, 415, 422, 429})
@@ -25,7 +25,7 @@ class Answer:
 
     status: int
     content_type: str
-    body: bytes
+    body: bytes = field(repr=False)
     retry_after: str = ""
 
 
@@ -34,7 +34,7 @@ class Started:
     """The vendor has created the task."""
 
     vendor_id: str
-    report: dict[str, Any]
+    report: dict[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class Refused:
     """The vendor has created nothing, and said why."""
 
     status: int
-    message: object
-    param: object
+    message: object = field(repr=False)
+    param: object = field(repr=False)
     retry_after_s: int | None
 
 
@@ -68,7 +68,7 @@ SubmitOutcome = Started | Refused | NotSent | Ambiguous
 class Reported:
     """The vendor's present view of a task; `report["status"]` is a string."""
 
-    report: dict[str, Any]
+    report: dict[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +174,7 @@ def classify_report(answer: Answer, vendor_id: str) -> ReportOutcome:
 
 def _seconds(retry_after: str) -> int | None:
     """Read `Retry-After` in seconds, capped; dates and nonsense are ignored."""
-    return (
-        min(int(retry_after), _MAX_RETRY_AFTER_S)
-        if retry_after.isascii() and retry_after.isdigit()
-        else None
-    )
+    if not (retry_after.isascii() and retry_after.isdigit()):
+        return None
+    # Nine digits are beyond the cap already, and int() refuses thousands of them.
+    return min(int(retry_after[:9]), _MAX_RETRY_AFTER_S)

@@ -1,4 +1,4 @@
-"""What must hold after any fault, reckoned from the outside: journals and raw keys, no gateway code.
+"""What must hold after any fault, reckoned from the outside: from journals and raw keys.
 
 Three witnesses are compared: what the vendor received, what callers were told, and what Redis
 holds. The only thing taken from the program is how it names a send to the vendor.
@@ -16,7 +16,12 @@ from redis import Redis as BlockingRedis
 from app.upstream.client import idempotency_key_of
 
 FINAL_STATES: Final = frozenset({"completed", "failed", "rejected", "cancelled", "written_off"})
-SCHEDULE_OF_STATE: Final = {"sending": "sends", "submitted": "polls", "in_doubt": "doubts"}
+SCHEDULE_OF_STATE: Final = {
+    "sending": "sends",
+    "submitted": "polls",
+    "watching": "polls",
+    "in_doubt": "doubts",
+}
 
 Fields = dict[str, str]
 Place = tuple[str, str, str]
@@ -90,7 +95,7 @@ def _place(text: str) -> Place:
 def audit(
     books: Books, vendor_journal: Iterable[dict[str, Any]], answers: Iterable[Answered] = ()
 ) -> list[str]:
-    """Return everything that must not be, one line a violation; an empty list is what tests want."""
+    """Return everything that must not be, one line a violation; tests want an empty list."""
     creates = [
         entry
         for entry in vendor_journal

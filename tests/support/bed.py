@@ -59,7 +59,14 @@ def settings_for(redis_url: str, folder: Path, vendor_url: str, **changes: Any) 
         data_dir=folder,
         vendor=vendor,
         poll=poll,
-        **{"role": "api", "drain_s": 2, "log": {"level": "warning"}, **changes},
+        # A busy machine must not look like a store that is away.
+        **{
+            "role": "api",
+            "drain_s": 2,
+            "redis_timeout_s": 10,
+            "log": {"level": "warning"},
+            **changes,
+        },
     )
 
 

@@ -19,19 +19,27 @@ _NUMBERS = itertools.count()
 
 @dataclass
 class Customer:
-    """One key and what was answered to it; `http` is shared, and addresses are absolute."""
+    """One key, what was sent with it and what was answered; `http` is shared by many."""
 
     http: httpx2.AsyncClient
     key: str
     answers: list[Answered] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
+
+    @property
+    def acknowledged(self) -> dict[str, str]:
+        """The task ids that were given with a 200, by the name of the request."""
+        return {answer.name: answer.task_id for answer in self.answers if answer.status == 200}
 
     async def create(
         self, gateway: GatewayProcess, name: str = "", scenario: str = ""
     ) -> Answered | None:
         """Send a create under an Idempotency-Key, if one is given; None where no answer came."""
         headers = {"idempotency-key": name} if name else {}
+        if name and name not in self.sent:
+            self.sent.append(name)
         try:
-            answer = await self._ask(
+            answer = await self.ask(
                 "POST", gateway.url + CREATE_PATH, json=character(scenario), headers=headers
             )
         except httpx2.TransportError:
@@ -57,7 +65,7 @@ class Customer:
 
     async def read(self, gateway: GatewayProcess, task_id: str) -> httpx2.Response:
         """Send a status read."""
-        return await self._ask("GET", f"{gateway.url}/v1/tasks/{task_id}")
+        return await self.ask("GET", f"{gateway.url}/v1/tasks/{task_id}")
 
     async def status(self, gateway: GatewayProcess, task_id: str) -> str:
         """Return a task's public status."""
@@ -69,6 +77,7 @@ class Customer:
         """Return how often each status and reason was answered to a create."""
         return Counter((answer.status, answer.reason) for answer in self.answers)
 
-    async def _ask(self, method: str, url: str, **more: Any) -> httpx2.Response:
+    async def ask(self, method: str, url: str, **more: Any) -> httpx2.Response:
+        """Send any request with the key."""
         headers = {"authorization": f"Bearer {self.key}", **more.pop("headers", {})}
         return await self.http.request(method, url, headers=headers, **more)

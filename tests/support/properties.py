@@ -11,16 +11,14 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-checked = settings(max_examples=60, deadline=None)
+checked = settings(max_examples=50, deadline=None)
 """How a property is checked: often enough to find, seldom enough to run always."""
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
 """Short strings without lone surrogates, control characters and all planes included."""
 
 
-def json_values(
-    texts: st.SearchStrategy[str] = TEXTS, *, max_leaves: int = 10
-) -> st.SearchStrategy[Any]:
+def json_values(texts: st.SearchStrategy[str] = TEXTS) -> st.SearchStrategy[Any]:
     """Return a strategy for whatever a JSON answer may hold; its strings and names are `texts`."""
     leaves = (
         st.none()
@@ -31,8 +29,17 @@ def json_values(
     )
     return st.recursive(
         leaves,
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
-        max_leaves=max_leaves,
+        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(texts, inner, max_size=2),
+        max_leaves=6,
+    )
+
+
+def large_numbers(most_digits: int) -> st.SearchStrategy[Fraction]:
+    """Return a strategy for whole numbers of any length alike; `st.integers` prefers short ones."""
+    return st.builds(
+        lambda digits, seed: Fraction(random.Random(seed).randrange(10**digits)),
+        st.integers(1, most_digits),
+        st.integers(0, 2**32),
     )
 
 

@@ -9,6 +9,7 @@ import asyncio
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -187,14 +188,14 @@ class Relay:
         self.reply_delay_s: Callable[[], float] = lambda: 0.0
         self.fatal_word: bytes | None = None
         self._target = server.socket_path
-        self._links: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
+        self._links: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
         self._listeners: list[asyncio.Server] = []
 
     async def __aenter__(self) -> Self:
         """Listen."""
-        by_port = await asyncio.start_server(self._link, "127.0.0.1", 0)
+        by_port = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port = by_port.sockets[0].getsockname()[1]
-        by_path = await asyncio.start_unix_server(self._link, self.socket_path)
+        by_path = await asyncio.start_unix_server(self._accept, self.socket_path)
         self._listeners = [by_port, by_path]
         return self
 
@@ -207,26 +208,40 @@ class Relay:
         """Stop listening and cut what is still connected."""
         for listener in self._listeners:
             listener.close()
+        # A connection that was being accepted takes a few turns of the loop to appear.
+        for _ in range(10):
+            await asyncio.sleep(0)
         for client in self._links:
             client.close()
-        await asyncio.gather(*(task for task in self._links.values() if task is not None))
+        await asyncio.gather(*self._links.values())
         for listener in self._listeners:
             await listener.wait_closed()
 
+    def reset(self) -> None:
+        """Reset the TCP connection of every client, as a host does whose server was killed."""
+        for client in self._links:
+            line = client.get_extra_info("socket")
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.transport.abort()
+
+    def _accept(self, asked: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        link = asyncio.get_running_loop().create_task(self._link(asked, client))
+        self._links[client] = link
+        link.add_done_callback(lambda _: self._links.pop(client))
+
     async def _link(self, asked: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-        self._links[client] = asyncio.current_task()
-        replies, server = await asyncio.open_unix_connection(self._target)
+        ends = [client]
         doomed = asyncio.Event()
-        try:
+        with suppress(OSError):
+            replies, server = await asyncio.open_unix_connection(self._target)
+            ends.append(server)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pass_commands(asked, server, doomed))
                 group.create_task(self._pass_replies(replies, client, doomed))
-        finally:
-            del self._links[client]
-            for end in (client, server):
-                end.close()
-                with suppress(OSError):
-                    await end.wait_closed()
+        for end in ends:
+            end.close()
+            with suppress(OSError):
+                await end.wait_closed()
 
     async def _pass_commands(
         self, asked: asyncio.StreamReader, server: asyncio.StreamWriter, doomed: asyncio.Event
@@ -236,6 +251,8 @@ class Relay:
                 if self.fatal_word is not None and self.fatal_word in chunk:
                     self.fatal_word = None
                     doomed.set()
+                if server.is_closing():
+                    break
                 server.write(chunk)
                 await server.drain()
         server.close()
@@ -247,6 +264,8 @@ class Relay:
             while (chunk := await replies.read(65_536)) and not doomed.is_set():
                 if delay_s := self.reply_delay_s():
                     await asyncio.sleep(delay_s)
+                if client.is_closing():
+                    break
                 client.write(chunk)
                 await client.drain()
         client.close()

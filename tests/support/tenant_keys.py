@@ -23,9 +23,15 @@ async def key_of_tenant(
 
 
 async def issued_key(
-    tenants: TenantStore, tenant_id: str, *, now_ms: int, mode: Mode = "live", **limits: Any
+    tenants: TenantStore,
+    tenant_id: str,
+    *,
+    now_ms: int,
+    mode: Mode = "live",
+    expires_ms: int | None = None,
+    **limits: Any,
 ) -> str:
-    """Return a new key of an existing tenant, with limits of its own."""
+    """Return a new key of an existing tenant, with an end and limits of its own."""
     secret = mint_api_key(mode, secrets.choice)
     key = ApiKey(
         id=mint_key_id(secrets.choice),
@@ -34,7 +40,7 @@ async def issued_key(
         mode=mode,
         state="active",
         created_ms=now_ms,
-        expires_ms=None,
+        expires_ms=expires_ms,
         limits=Limits.read(limits),
     )
     await tenants.issue_key(key, secret=secret, now_ms=now_ms)

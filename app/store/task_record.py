@@ -1,0 +1,43 @@
+"""A task's hash in Redis, read back."""
+
+from __future__ import annotations
+
+import structlog
+
+from app.domain.task import Task, TaskState
+
+log = structlog.get_logger(__name__)
+
+
+def read_record(fields: dict[bytes, bytes]) -> Task | None:
+    """Return the task that a hash holds, or None, with a log entry, where it cannot be read."""
+    try:
+        return _task_of(fields)
+    except (KeyError, ValueError) as failure:
+        task_id = fields.get(b"id", b"?").decode("utf-8", "replace")
+        log.error("task.unreadable", task_id=task_id, why=repr(failure))  # noqa: TRY400 - no defect
+        return None
+
+
+def _task_of(fields: dict[bytes, bytes]) -> Task:
+    def text(name: bytes) -> str:
+        return fields.get(name, b"").decode()
+
+    return Task(
+        id=text(b"id"),
+        tenant_id=text(b"tenant"),
+        key_id=text(b"key"),
+        mode="test" if fields[b"mode"] == b"test" else "live",
+        model=text(b"model"),
+        state=TaskState(text(b"state")),
+        version=int(fields[b"version"]),
+        created_ms=int(fields[b"created_ms"]),
+        held_microcredits=int(fields[b"held"]),
+        body=fields[b"body"],
+        group=text(b"group"),
+        idempotency=text(b"idem"),
+        vendor_id=text(b"vendor_id"),
+        vendor_key_id=text(b"vendor_key"),
+        submitted_ms=int(fields.get(b"submitted_ms", b"0")),
+        reads=int(fields.get(b"reads", b"0")),
+    )

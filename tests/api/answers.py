@@ -1,0 +1,82 @@
+"""What holds for every answer: the one envelope for errors, and the published document."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from app.errors import TYPE_BY_STATUS
+from tests.api.schema import problems
+
+ALWAYS = {"code", "message", "type", "reason", "request_id"}
+SOMETIMES = {"param", "fallback_suggestion"}
+
+PAGES = ("/docs", "/docs/static", "/metrics", "/openapi.json")
+"""Routes that are for browsers and machines of their own kind, and so not in the document."""
+
+
+def error_of(answer: httpx2.Response) -> dict[str, Any]:
+    """Return the `error` of an answer that must be a well-formed refusal."""
+    assert answer.headers["content-type"] == "application/json"
+    body = answer.json()
+    assert body.keys() == {"error"}, "nothing stands beside `error`, least of all `detail`"
+    error: dict[str, Any] = body["error"]
+    assert error.keys() >= ALWAYS
+    assert error.keys() <= ALWAYS | SOMETIMES
+    assert type(error["code"]) is int
+    assert error["code"] == answer.status_code
+    assert error["code"] != 422, "the framework's own status is never used"
+    assert error["type"] == TYPE_BY_STATUS[answer.status_code]
+    assert error["request_id"] == answer.headers["x-request-id"]
+    texts = [value for name, value in error.items() if name != "code"]
+    assert all(isinstance(text, str) and text for text in texts)
+    return error
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The gateway's OpenAPI document, as a judge of its answers."""
+
+    content: dict[str, Any]
+
+    async def __call__(self, answer: httpx2.Response) -> None:
+        """Read an answer and judge it; made to be an event hook of a client."""
+        await answer.aread()
+        self.judge(answer)
+
+    def judge(self, answer: httpx2.Response) -> None:
+        """Fail where an answer is not documented, or is not as documented."""
+        method, path = answer.request.method, answer.request.url.path
+        if method == "HEAD":
+            return
+        if answer.status_code >= 400 and path != "/readyz":
+            error_of(answer)
+        operation = self.operation(method, path)
+        if operation is None:
+            assert answer.status_code in (404, 405) or path.startswith(PAGES), (
+                f"{method} {path} answers {answer.status_code} and is not documented"
+            )
+            return
+        listed = operation["responses"].get(str(answer.status_code))
+        assert listed is not None, f"{method} {path} must not answer {answer.status_code}"
+        for kind, media in listed.get("content", {}).items():
+            assert answer.headers["content-type"] == kind
+            found = list(problems(answer.json(), media["schema"], self.content))
+            assert found == [], f"{method} {path} is not as documented: {found}"
+        if answer.status_code >= 400 and path != "/readyz":
+            reason = error_of(answer)["reason"]
+            assert reason in re.findall(r"\w+", listed["description"]), (
+                f"{method} {path}: {answer.status_code} is documented, the reason {reason} is not"
+            )
+
+    def operation(self, method: str, path: str) -> dict[str, Any] | None:
+        """Return the documented operation that a request means."""
+        for template, operations in self.content["paths"].items():
+            pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template))
+            if re.fullmatch(pattern, path) and method.lower() in operations:
+                operation: dict[str, Any] = operations[method.lower()]
+                return operation
+        return None

@@ -1,0 +1,263 @@
+"""One real way to every error on the closed list: nothing is faked but the vendor's mood."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx2
+from pydantic import SecretStr
+
+from app import errors
+from app.domain.catalogue import Catalogue
+from app.domain.ids import mint_api_key
+from app.errors import GatewayError
+from app.wiring import built_in_catalogue
+from tests.api.asking import UNKNOWN_ID, post_bytes
+from tests.support.bed import CREATE_PATH, Bed, character
+from tests.support.redis_server import RedisServer
+from tests.support.wait import wait_until
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A gateway, and the store under it."""
+
+    bed: Bed
+    server: RedisServer
+
+
+Act = Callable[[Scene], Awaitable[httpx2.Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How to get an error: settings, what to do, and how many tasks the vendor makes on the way."""
+
+    act: Act
+    settings: dict[str, Any]
+    tasks_made: int
+
+
+WAYS: dict[str, Way] = {}
+"""By reason."""
+
+
+def leads_to(
+    error: type[GatewayError], *, tasks_made: int = 0, **settings: Any
+) -> Callable[[Act], Act]:
+    """Enter a function as the way to `error`."""
+
+    def enter(act: Act) -> Act:
+        WAYS[error.reason] = Way(act, settings, tasks_made)
+        return act
+
+    return enter
+
+
+@leads_to(errors.InvalidRequest)
+async def leave_out_the_video(scene: Scene) -> httpx2.Response:
+    """Send a create without the field that its model needs."""
+    return await scene.bed.create(await scene.bed.key(), {"model": "sora-character"})
+
+
+@leads_to(errors.MalformedJson)
+async def send_half_a_body(scene: Scene) -> httpx2.Response:
+    """Break off within the JSON."""
+    return await post_bytes(scene.bed, await scene.bed.key(), b'{"model": "sora-')
+
+
+@leads_to(errors.InvalidTaskId)
+async def read_by_another_name(scene: Scene) -> httpx2.Response:
+    """Ask for an id of another family."""
+    return await scene.bed.read(await scene.bed.key(), "job-1767917446-abc123")
+
+
+@leads_to(errors.InvalidKey)
+async def use_a_key_nobody_issued(scene: Scene) -> httpx2.Response:
+    """Call with a key whose checksum is right and which is unknown all the same."""
+    await scene.bed.key()
+    return await scene.bed.create(mint_api_key("live", lambda letters: letters[0]))
+
+
+@leads_to(errors.CreditExhausted)
+async def spend_more_than_there_is(scene: Scene) -> httpx2.Response:
+    """Ask for a task of 0.1 credits with 0.05 to spend."""
+    return await scene.bed.create(await scene.bed.key(credits_per_day="0.05"))
+
+
+@leads_to(errors.PriceUnknown)
+async def ask_for_what_has_no_price(scene: Scene) -> httpx2.Response:
+    """Let a tenant with a credit limit use a model the catalogue has no price for."""
+    app, model = scene.bed.app, built_in_catalogue().model("sora-character")
+    unpriced = Catalogue({model.name: model.model_copy(update={"price": "unknown"})})
+    submit = replace(scene.bed.gateway.submit, catalogue=unpriced)
+    app.state.gateway = replace(scene.bed.gateway, submit=submit)
+    return await scene.bed.create(await scene.bed.key(credits_per_day="100"))
+
+
+@leads_to(errors.TenantDisabled)
+async def call_for_a_disabled_tenant(scene: Scene) -> httpx2.Response:
+    """Switch the tenant off and go on calling."""
+    key = await scene.bed.key("acme")
+    await scene.bed.gateway.store.tenants.set_disabled("acme", disabled=True)
+    return await scene.bed.create(key)
+
+
+@leads_to(errors.ModelNotAllowed)
+async def ask_for_a_model_of_others(scene: Scene) -> httpx2.Response:
+    """Use a model that is not on the tenant's list."""
+    return await scene.bed.create(await scene.bed.key(models=["veo3.1-fast"]))
+
+
+@leads_to(errors.UnknownPath)
+async def ask_for_no_such_path(scene: Scene) -> httpx2.Response:
+    """Call a route that there is not."""
+    return await scene.bed.http.get("/v2/tasks")
+
+
+@leads_to(errors.ModelNotFound)
+async def ask_for_no_such_model(scene: Scene) -> httpx2.Response:
+    """Name a model that the catalogue does not hold."""
+    return await scene.bed.create(await scene.bed.key(), character(model="no-such-model"))
+
+
+@leads_to(errors.TaskNotFound)
+async def read_what_was_never_made(scene: Scene) -> httpx2.Response:
+    """Ask for an id of the right shape."""
+    return await scene.bed.read(await scene.bed.key(), UNKNOWN_ID)
+
+
+@leads_to(errors.MethodNotAllowed)
+async def use_another_method(scene: Scene) -> httpx2.Response:
+    """Put where one can only post."""
+    return await scene.bed.http.put(CREATE_PATH)
+
+
+@leads_to(errors.IdempotencyConflict, tasks_made=1)
+async def reuse_a_name_for_something_else(scene: Scene) -> httpx2.Response:
+    """Send two bodies with one Idempotency-Key."""
+    key = await scene.bed.key()
+    await scene.bed.created(key, idempotency_key="order-1")
+    return await scene.bed.create(key, character(timestamps="0,1"), idempotency_key="order-1")
+
+
+@leads_to(errors.IdempotencyInFlight, tasks_made=1)
+async def repeat_before_the_answer(scene: Scene) -> httpx2.Response:
+    """Repeat a create while the vendor still thinks about the first."""
+    return await _while_one_is_sent(scene, idempotency_key="order-1")
+
+
+@leads_to(errors.RequestTooLarge, max_body_bytes=1024)
+async def send_too_much(scene: Scene) -> httpx2.Response:
+    """Send more than the gateway reads."""
+    return await scene.bed.create(await scene.bed.key(), character(note="x" * 1024))
+
+
+@leads_to(errors.UnsupportedMediaType)
+async def call_it_text(scene: Scene) -> httpx2.Response:
+    """Declare the body as something else than it is."""
+    return await post_bytes(scene.bed, await scene.bed.key(), b"{}", ("content-type", "text/plain"))
+
+
+@leads_to(errors.RateLimited, tasks_made=1)
+async def create_too_often(scene: Scene) -> httpx2.Response:
+    """Create twice in the minute that allows one."""
+    key = await scene.bed.key(creates_per_minute=1)
+    await scene.bed.created(key)
+    return await scene.bed.create(key)
+
+
+@leads_to(errors.TooManyInFlight, tasks_made=1)
+async def create_beside_an_open_task(scene: Scene) -> httpx2.Response:
+    """Create while the only slot is taken."""
+    key = await scene.bed.key(tasks_in_flight=1)
+    await scene.bed.created(key)
+    return await scene.bed.create(key)
+
+
+@leads_to(errors.VendorRefused)
+async def displease_the_vendor(scene: Scene) -> httpx2.Response:
+    """Have the vendor find fault with the request."""
+    return await _refused_by_the_vendor(scene, status=400)
+
+
+@leads_to(errors.UpstreamRejected)
+async def meet_a_conflict_of_others(scene: Scene) -> httpx2.Response:
+    """Have the vendor reject the call over something the caller has no part in."""
+    return await _refused_by_the_vendor(scene, status=409)
+
+
+@leads_to(errors.InternalError, testing={"failpoints": "submit.arrived=raise"})
+async def meet_a_defect(scene: Scene) -> httpx2.Response:
+    """Let the program fail where nobody foresaw it."""
+    return await scene.bed.create(await scene.bed.key())
+
+
+@leads_to(errors.NoVendorKey, vendor={"keys": SecretStr("")})
+async def create_without_a_vendor_key(scene: Scene) -> httpx2.Response:
+    """Use a live key of a gateway that has nothing to pay with."""
+    return await scene.bed.create(await scene.bed.key())
+
+
+@leads_to(errors.NoVendorCapacity)
+async def have_the_vendor_key_refused(scene: Scene) -> httpx2.Response:
+    """Have the vendor accept no key of the gateway."""
+    return await _refused_by_the_vendor(scene, status=401)
+
+
+@leads_to(errors.VendorUnreachable, vendor={"base_url": "http://127.0.0.1:1"})
+async def call_where_nobody_listens(scene: Scene) -> httpx2.Response:
+    """Have every connection to the vendor refused."""
+    return await scene.bed.create(await scene.bed.key())
+
+
+@leads_to(errors.Overloaded, tasks_made=1, vendor={"max_in_flight": 1})
+async def create_beside_a_full_house(scene: Scene) -> httpx2.Response:
+    """Create while as many calls wait for the vendor as may."""
+    return await _while_one_is_sent(scene)
+
+
+@leads_to(errors.StoreUnavailable, redis_timeout_s=0.2)
+async def call_while_the_store_is_frozen(scene: Scene) -> httpx2.Response:
+    """Call a gateway whose Redis accepts commands and answers none."""
+    key = await scene.bed.key()
+    scene.server.freeze()
+    try:
+        return await scene.bed.create(key)
+    finally:
+        scene.server.thaw()
+
+
+@leads_to(errors.StoreForeign)
+async def call_after_the_store_was_emptied(scene: Scene) -> httpx2.Response:
+    """Call a gateway whose Redis has lost everything."""
+    key = await scene.bed.key()
+    await scene.bed.read(key, UNKNOWN_ID)
+    scene.server.flush()
+    return await scene.bed.create(key)
+
+
+@leads_to(errors.Stopping)
+async def come_too_late(scene: Scene) -> httpx2.Response:
+    """Call a process that has begun to stop."""
+    key = await scene.bed.key()
+    await scene.bed.gateway.running.drain(0)
+    return await scene.bed.create(key)
+
+
+async def _refused_by_the_vendor(scene: Scene, status: int) -> httpx2.Response:
+    scene.bed.vendor.fault("status", status=status)
+    return await scene.bed.create(await scene.bed.key())
+
+
+async def _while_one_is_sent(scene: Scene, **headers: str) -> httpx2.Response:
+    """Create, and create again once the vendor has the first and before it answers."""
+    bed, key = scene.bed, await scene.bed.key()
+    bed.vendor.fault("delay", ms=300)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bed.create(key, **headers))
+        await wait_until(bed.vendor.creates, describing="the first create to reach the vendor")
+        return await bed.create(key, **headers)

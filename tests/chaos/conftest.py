@@ -1,0 +1,20 @@
+"""Processes, stores and vendors that may be killed: each test has its own durable store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.fleet import Fleet, open_fleet
+from tests.support.redis_server import RedisServer
+from tests.support.vendor import Vendor
+
+
+@pytest.fixture
+async def fleet(vendor: Vendor, tmp_path: Path) -> AsyncIterator[Fleet]:
+    """A store that syncs every write, a vendor without faults, and no gateway yet."""
+    with RedisServer(durable=True) as redis:
+        async with open_fleet(tmp_path, redis, vendor) as opened:
+            yield opened

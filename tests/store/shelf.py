@@ -1,0 +1,162 @@
+"""A store without a gateway around it, and the short ways to its scripts."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+
+from app.clock import HeldClock
+from app.domain.ids import Mode, mint_task_id
+from app.domain.task import Task, TaskState
+from app.domain.tenant import Caller
+from app.errors import GatewayError
+from app.store.connect import connect
+from app.store.epoch import settle_epoch
+from app.store.keys import Shard
+from app.store.schedule import Schedules
+from app.store.tasks import Acceptance, Admitted, Change, NewTask, Replayed, TaskStore
+from app.store.tenants import TenantStore
+from tests.support.tenant_keys import issued_key, key_of_tenant
+
+PRICE = 100_000
+"""What a task of these tests holds, microcredits."""
+
+RETENTION_MS = 30 * 86_400_000
+RECOVER_MS = 210_000
+
+
+@dataclass
+class Shelf:
+    """One client of a store, as a process has it; the clock stands still until it is moved."""
+
+    redis: Redis
+    tasks: TaskStore
+    tenants: TenantStore
+    schedules: Schedules
+    clock: HeldClock
+
+    async def caller(
+        self, tenant_id: str = "acme", *, mode: Mode = "live", **limits: Any
+    ) -> Caller:
+        """Return a caller with a new key; the tenant is made with `limits` if there is none."""
+        now_ms = self.clock.now_ms()
+        secret = await key_of_tenant(self.tenants, tenant_id, now_ms=now_ms, mode=mode, **limits)
+        return await self._caller_with(secret, mode)
+
+    async def colleague(self, caller: Caller, **limits: Any) -> Caller:
+        """Return another key of the same tenant and mode, with limits of its own."""
+        now_ms = self.clock.now_ms()
+        secret = await issued_key(
+            self.tenants, caller.tenant_id, now_ms=now_ms, mode=caller.mode, **limits
+        )
+        return await self._caller_with(secret, caller.mode)
+
+    async def _caller_with(self, secret: str, mode: Mode) -> Caller:
+        found = await self.tenants.find_caller(secret, mode)
+        assert found is not None
+        return found
+
+    def new(self, caller: Caller, **changes: Any) -> NewTask:
+        """Return a task that is not admitted yet."""
+        now_ms = self.clock.now_ms()
+        fields = {
+            "id": mint_task_id(now_ms, secrets.choice),
+            "caller": caller,
+            "model": "sora-character",
+            "held_microcredits": PRICE if caller.mode == "live" else 0,
+            "price_is_known": True,
+            "recover_ms": now_ms + RECOVER_MS,
+            "body_around_group": (b'{"status":"pending","group":"', b'"}'),
+            "request_body": '{"model":"sora-character"}',
+            "idempotency": "",
+            "fingerprint": "f" * 64,
+        }
+        return NewTask(**{**fields, **changes})
+
+    async def admit(self, caller: Caller, **changes: Any) -> Task:
+        """Admit a new task, which must pass."""
+        admission = await self.tasks.admit(self.new(caller, **changes), now_ms=self.clock.now_ms())
+        assert isinstance(admission, Admitted)
+        return admission.task
+
+    async def attempt(self, caller: Caller, **changes: Any) -> str:
+        """Try to admit a new task; returns `admitted`, `replayed` or the reason of the refusal."""
+        return await self.offer(self.new(caller, **changes))
+
+    async def offer(self, new: NewTask) -> str:
+        """Try to admit a task; returns `admitted`, `replayed` or the reason of the refusal."""
+        try:
+            admission = await self.tasks.admit(new, now_ms=self.clock.now_ms())
+        except GatewayError as refusal:
+            return refusal.reason
+        return "replayed" if isinstance(admission, Replayed) else "admitted"
+
+    async def accept(self, task: Task, **changes: Any) -> bytes:
+        """Record that the vendor took `task`; returns the answer to its create."""
+        return await self.tasks.accept(
+            task, self.acceptance(task, **changes), now_ms=self.clock.now_ms()
+        )
+
+    def acceptance(self, task: Task, **changes: Any) -> Acceptance:
+        """Return a vendor's yes to `task`."""
+        fields = {
+            "vendor_id": vendor_id_of(task),
+            "vendor_key_id": "vk_000000000000",
+            "held_microcredits": PRICE,
+            "body": b'{"status":"pending","accepted":true}',
+            "poll_at_ms": self.clock.now_ms() + 15_000,
+        }
+        return Acceptance(**{**fields, **changes})
+
+    async def submitted(self, caller: Caller, **changes: Any) -> Task:
+        """Return a task that the vendor has taken."""
+        task = await self.admit(caller, **changes)
+        await self.accept(task, held_microcredits=task.held_microcredits)
+        return await self.reload(task)
+
+    async def move(
+        self, task: Task, state: TaskState, *, charged: int = 0, due_ms: int = 0
+    ) -> bool:
+        """Advance `task` as it was read; returns whether nobody was faster."""
+        change = Change(state, b'{"status":"%s"}' % state.encode(), charged, due_ms)
+        return await self.tasks.advance(task, change, now_ms=self.clock.now_ms())
+
+    async def reload(self, task: Task) -> Task:
+        """Return the task as it is stored now."""
+        (found,) = await self.tasks.load(Shard.of(task.tenant_id), [task.id])
+        return found
+
+    async def figures(self, caller: Caller, window: str) -> dict[str, int]:
+        """Return the usage record of one window of a caller's tenant."""
+        name = Shard.of(caller.tenant_id).usage(caller.tenant_id, caller.mode, window)
+        found = await self.redis.hgetall(name)
+        return {field.decode(): int(value) for field, value in found.items()}
+
+    async def money(self, task: Task) -> list[tuple[str, int]]:
+        """Return the kinds and amounts of a task's ledger."""
+        entries = await self.tasks.ledger(task.tenant_id, task.id)
+        return [(kind, amount) for _, kind, amount in entries]
+
+
+def vendor_id_of(task: Task) -> str:
+    """Return the id under which the vendor of these tests knows a task."""
+    return f"task-unified-1767917446-{task.id[-8:]}"
+
+
+@asynccontextmanager
+async def open_shelf(url: str, folder: Path, clock: HeldClock) -> AsyncIterator[Shelf]:
+    """Connect to a store as one more process would."""
+    # No race of these tests may be decided by a machine that is busy elsewhere.
+    redis = connect(url, connect_timeout_s=5, call_timeout_s=10)
+    try:
+        epoch_id = await settle_epoch(redis, folder, "")
+        tasks = TaskStore(redis, epoch_id, retention_ms=RETENTION_MS)
+        yield Shelf(redis, tasks, TenantStore(redis, epoch_id), Schedules(redis), clock)
+    finally:
+        await redis.aclose()
