@@ -95,6 +95,7 @@ class DetachedWork:
             return 0
         _, late = await asyncio.wait(self._running, timeout=grace_s)
         for task in late:
+            log.warning("detached.cut_off", work=task.get_name())
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
         return len(late)

@@ -32,6 +32,7 @@ GatewayError
     ├── Overloaded                  503  too many requests wait for the vendor already
     ├── StoreUnavailable            503  Redis does not answer
     ├── StoreForeign                503  the store is empty or another one than it was
+    ├── NotReady                    503  a probe: work cannot be done here at present
     └── Stopping                    503  the process is shutting down
 
 A class fixes status, type and reason; its docstring is the published explanation (`docs/errors.md`
@@ -342,6 +343,15 @@ class StoreForeign(GatewayError):
     reason = "store_foreign"
     default_message = "Service temporarily unavailable: the store is not the expected one"
     default_retry_after_s = 30
+
+
+class NotReady(GatewayError):
+    """The readiness probe says that this process cannot work now; the message names what fails."""
+
+    status = 503
+    reason = "not_ready"
+    default_message = "Not ready"
+    default_retry_after_s = 5
 
 
 class Stopping(GatewayError):

@@ -5,10 +5,10 @@ Events are `noun.past_participle`. The ones there are:
     access.answered          one line a request
     gateway.listening  gateway.started  gateway.stopped
     task.admitted  task.accepted  task.doubted  task.rejected  task.withdrawn  task.finished
-    task.unreadable
+    task.unreadable  task.lost  hold.exceeded
     poll.failed  poll.stale
     store.failed  store.clock_moved  vendor.key_refused  library.warned
-    engine.stumbled  detached.failed  request.failed  request.abandoned
+    engine.stumbled  detached.failed  detached.cut_off  request.failed  request.abandoned
 
 Metrics carry the prefix `reelgate_`; their labels are closed sets:
 

@@ -20,7 +20,7 @@ from app.detached import DetachedWork
 from app.domain.catalogue import Catalogue, CatalogueRefused, read_catalogue
 from app.domain.ids import Mode
 from app.domain.schedule import PollPace
-from app.flows.poll import PollTasks
+from app.flows.poll import PollTasks, ReadPlaces
 from app.flows.recover import RecoverSends
 from app.flows.send import SEND_ATTEMPTS, SendTask
 from app.flows.submit import SubmitTiming, SubmitVideo
@@ -181,7 +181,7 @@ def _assemble(
         clock=clock,
         pace=pace,
         lease_ms=int(settings.poll.lease_s * 1000),
-        concurrency=settings.poll.concurrency,
+        places=ReadPlaces(settings.poll.concurrency),
         metrics=metrics,
     )
     recover = RecoverSends(store.tasks, schedules, clock, metrics)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,7 +25,10 @@ IDLE_MS: Final = 500
 
 SHORTEST_SLEEP_MS: Final = 5
 RETRY_MS: Final = 1_000
-"""Pause after a round that failed, so that a store that is away is not hammered."""
+"""Pause after a failure, so that a store that is away is not hammered."""
+
+STOP_GRACE_S: Final = 3.0
+"""How long a stopping engine waits for reads that are under way, seconds."""
 
 CLOCK_SAMPLE_S: Final = 5.0
 NOTABLE_STEP_MS: Final = 1_000
@@ -34,54 +38,95 @@ Flow = Callable[[Shard], Awaitable[int]]
 
 @dataclass(slots=True)
 class Engine:
-    """Runs each schedule's flow where something is due: one look, then only the claims that pay."""
+    """Runs each schedule's flow where something is due: one look, then only the claims that pay.
+
+    The schedules of the shards are worked on side by side, each by one flow at a time: a vendor
+    that is slow to answer for one holds up no other.
+    """
 
     schedules: Schedules
     flows: dict[ScheduleName, Flow]
     clock: Clock
     metrics: Metrics
     last_round_ms: int = field(default=0, init=False)
+    _at_work: set[tuple[ScheduleName, int]] = field(default_factory=set, init=False)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Work until `stopping` is set; a claim that has begun is finished first."""
-        while not stopping.is_set():
-            pause_ms = await self._round_or_retry()
-            try:
-                await asyncio.wait_for(stopping.wait(), pause_ms / 1000)
-            except TimeoutError:
-                continue
+        """Work until `stopping` is set; what has begun then has `STOP_GRACE_S` to end.
 
-    async def _round_or_retry(self) -> int:
-        """Do one round; returns how long to sleep. A loop boundary: it never ends the loop."""
+        What is cut off loses nothing: its claims come due again after their lease.
+        """
+        wake, works = asyncio.Event(), set[asyncio.Task[bool]]()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_pass_on(stopping, wake))
+            while not stopping.is_set():
+                pause_ms = await self._look(group, works, wake)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(wake.wait(), pause_ms / 1000)
+                wake.clear()
+            late = (await asyncio.wait(works, timeout=STOP_GRACE_S))[1] if works else set()
+            for work in late:
+                work.cancel()
+
+    async def _look(
+        self, group: asyncio.TaskGroup, works: set[asyncio.Task[bool]], wake: asyncio.Event
+    ) -> int:
+        """Begin what is due; returns how long to sleep. A loop boundary: it never ends the loop."""
         try:
-            pause_ms = await self.round()
+            due, pause_ms = await self._due()
         except Exception as failure:  # noqa: BLE001 - counted and logged in `_stumble`
             self._stumble(failure)
             return RETRY_MS
+        for entry in due:
+            work = group.create_task(self._work(entry, rest_ms=RETRY_MS))
+            works.add(work)
+            work.add_done_callback(works.discard)
+            # Its schedule may have more that is due.
+            work.add_done_callback(lambda _: wake.set())
         self.last_round_ms = self.clock.now_ms()
         return pause_ms
 
     async def round(self) -> int:
-        """Look at all schedules, work on what is due, return the milliseconds until the next."""
+        """Do all that is due now and return the milliseconds until the next; for one round by hand.
+
+        Raises:
+            StoreUnavailable: the schedules could not be looked at.
+        """
+        due, pause_ms = await self._due()
+        async with asyncio.TaskGroup() as group:
+            works = [group.create_task(self._work(entry, rest_ms=0)) for entry in due]
+        return pause_ms if all(work.result() for work in works) else RETRY_MS
+
+    async def _due(self) -> tuple[list[Due], int]:
+        """Return what is due and not being worked on, marked as at work, and the pause after it."""
+        entries = [
+            entry
+            for entry in await self.schedules.peek()
+            if (entry.name, entry.shard.number) not in self._at_work
+        ]
         now_ms = self.clock.now_ms()
-        entries = await self.schedules.peek()
         due = [entry for entry in entries if entry.at_ms <= now_ms]
         if due:
-            async with asyncio.TaskGroup() as group:
-                works = [group.create_task(self._work(entry)) for entry in due]
-            # What failed before its claim is still due: without a pause it would be tried hotly.
-            return SHORTEST_SLEEP_MS if all(work.result() for work in works) else RETRY_MS
+            self._at_work.update((entry.name, entry.shard.number) for entry in due)
+            return due, SHORTEST_SLEEP_MS
         wait_ms = min((entry.at_ms - now_ms for entry in entries), default=IDLE_MS)
-        return min(max(wait_ms, SHORTEST_SLEEP_MS), IDLE_MS)
+        return [], min(max(wait_ms, SHORTEST_SLEEP_MS), IDLE_MS)
 
-    async def _work(self, entry: Due) -> bool:
-        """Run one schedule of one shard; a loop boundary, so that no shard stops the others."""
+    async def _work(self, entry: Due, *, rest_ms: int) -> bool:
+        """Run one schedule of one shard; a loop boundary, so that no shard stops the others.
+
+        What failed before its claim is still due, so it rests before it is tried again.
+        """
         try:
             await self.flows[entry.name](entry.shard)
         except Exception as failure:  # noqa: BLE001 - counted and logged in `_stumble`
             self._stumble(failure, schedule=entry.name, shard=entry.shard.number)
+            await self.clock.sleep_ms(rest_ms)
             return False
-        return True
+        else:
+            return True
+        finally:
+            self._at_work.discard((entry.name, entry.shard.number))
 
     def _stumble(self, failure: Exception, **where: object) -> None:
         """Count and log a failed piece of work: one line for trouble, the trace for a defect."""
@@ -90,6 +135,11 @@ class Engine:
             log.warning("engine.stumbled", reason=failure.reason, **where)
         else:
             log.error("engine.stumbled", exc_info=failure, **where)
+
+
+async def _pass_on(stopping: asyncio.Event, wake: asyncio.Event) -> None:
+    await stopping.wait()
+    wake.set()
 
 
 async def keep_time(clock: StoreClock, redis: Redis, stopping: asyncio.Event) -> None:

@@ -142,9 +142,54 @@ async def test_a_defect_in_one_shard_does_not_stop_the_others(
         await add(schedules, "polls", shard, 1)
 
     async with running(engine):
-        await wait_until(lambda: len(finished) == 2, describing="the other shards")
+        await wait_until(lambda: len(set(finished)) == 2, describing="the other shards")
 
-    assert sorted(finished) == [4, 5]
+    assert set(finished) == {4, 5}
+
+
+async def test_a_shard_that_hangs_holds_up_no_other(engine: Engine, schedules: Schedules) -> None:
+    """While one shard waits for the vendor, work that comes due elsewhere is done."""
+    worked: list[int] = []
+    answered = asyncio.Event()
+
+    async def flow(shard: Shard) -> int:
+        await schedules.claim("polls", shard, now_ms=1, lease_ms=10_000_000_000_000, most=9)
+        if shard.number == 3:
+            await answered.wait()
+        worked.append(shard.number)
+        return 1
+
+    engine.flows["polls"] = flow
+    await add(schedules, "polls", 3, 1)
+
+    async with running(engine):
+        await wait_until(lambda: engine.last_round_ms, describing="the hanging shard's beginning")
+        await add(schedules, "polls", 4, 1)
+        await wait_until(lambda: 4 in worked, describing="the other shard's work")
+        assert worked == [4]
+        answered.set()
+        await wait_until(lambda: 3 in worked, describing="the hanging shard's end")
+
+
+async def test_a_stop_cuts_off_what_hangs(engine: Engine, schedules: Schedules) -> None:
+    """A read the vendor never answers does not keep the process: its claim returns by the lease."""
+    began, cut_off = asyncio.Event(), asyncio.Event()
+
+    async def flow(_: Shard) -> int:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cut_off.set()
+        return 1
+
+    engine.flows["polls"] = flow
+    await add(schedules, "polls", 3, 1)
+
+    async with running(engine):
+        await began.wait()
+
+    assert cut_off.is_set()
 
 
 async def test_a_defect_does_not_end_it(engine: Engine, schedules: Schedules) -> None:

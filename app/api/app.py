@@ -43,7 +43,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_gateway(settings, metrics, clock) as gateway:
             app.state.gateway = gateway
-            async with _background_of(gateway), _hurry_of(gateway):
+            stopping = asyncio.Event()
+            async with _background_of(gateway, stopping), _stop_signals(gateway, stopping):
                 # Start-up leaves a large heap that never dies; collections need not walk it again.
                 gc.collect()
                 gc.freeze()
@@ -73,9 +74,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
 
 
 @asynccontextmanager
-async def _background_of(gateway: Gateway) -> AsyncIterator[None]:
-    """Keep the time and, unless the role has none, run the engine while the application runs."""
-    stopping = asyncio.Event()
+async def _background_of(gateway: Gateway, stopping: asyncio.Event) -> AsyncIterator[None]:
+    """Keep the time and, unless the role has none, run the engine until `stopping` is set."""
     async with asyncio.TaskGroup() as group:
         if isinstance(gateway.store.clock, StoreClock):
             keeping = keep_time(gateway.store.clock, gateway.store.redis, stopping)
@@ -89,10 +89,11 @@ async def _background_of(gateway: Gateway) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _hurry_of(gateway: Gateway) -> AsyncIterator[None]:
-    """Answer creates that still wait for the vendor shortly before the server would cut them off.
+async def _stop_signals(gateway: Gateway, stopping: asyncio.Event) -> AsyncIterator[None]:
+    """Let a stop signal reach what the server does not know of, after the server's own handler.
 
-    The server's own signal handler is called as before; only then is the hurry timed.
+    The engine stops at once. Creates that still wait for the vendor are answered shortly before
+    the server would cut them off.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -105,6 +106,7 @@ async def _hurry_of(gateway: Gateway) -> AsyncIterator[None]:
         earlier = before[signal.Signals(number)]
         if callable(earlier):
             earlier(number, frame)
+        loop.call_soon_threadsafe(stopping.set)
         loop.call_soon_threadsafe(loop.call_later, wait_s, gateway.running.hurry)
 
     for number in before:

@@ -7,9 +7,10 @@ from typing import Any, cast
 
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from app.errors import GatewayError, StoreForeign
+from app.api.openapi import READY
+from app.errors import GatewayError, NotReady, StoreForeign
 from app.store.epoch import read_epoch
 from app.store.scripts import store_errors
 from app.wiring import Gateway
@@ -26,16 +27,15 @@ async def live() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", summary="Readiness", responses={503: {"description": "Not ready"}})
-async def ready(request: Request) -> Response:
+@router.get("/readyz", summary="Readiness", openapi_extra=READY)
+async def ready(request: Request) -> dict[str, Any]:
     """Say whether work can be done: the expected store answers, the engine runs."""
     gateway: Gateway = request.app.state.gateway
     checks = {"store": await _store(gateway), "engine": _engine(gateway)}
-    failing = [name for name, found in checks.items() if found != "ok"]
-    return JSONResponse(
-        {"status": "not ready" if failing else "ok", "checks": checks},
-        status_code=503 if failing else 200,
-    )
+    failing = [f"{name} ({found})" for name, found in checks.items() if found != "ok"]
+    if failing:
+        raise NotReady(f"Not ready: {', '.join(failing)}")
+    return {"status": "ok", "checks": checks}
 
 
 async def _store(gateway: Gateway) -> str:
@@ -61,3 +61,8 @@ async def metrics(request: Request) -> Response:
     """Return this process's counters in the Prometheus text format."""
     gateway: Gateway = request.app.state.gateway
     return Response(generate_latest(gateway.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+for _path, _probe in (("/healthz", live), ("/readyz", ready), ("/metrics", metrics)):
+    # Balancers like to ask without wanting an answer's body.
+    router.add_api_route(_path, _probe, methods=["HEAD"], include_in_schema=False)

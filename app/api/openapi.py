@@ -16,6 +16,7 @@ from app.errors import (
     MalformedJson,
     ModelNotAllowed,
     ModelNotFound,
+    NotReady,
     NoVendorCapacity,
     NoVendorKey,
     Overloaded,
@@ -240,6 +241,12 @@ CREATE: Final[dict[str, Any]] = {
     "responses": _answers(_task("The task to follow.", _PENDING), _CREATE_ERRORS),
 }
 """The create route, in the words of the vendor's own page."""
+
+
+READY: Final[dict[str, Any]] = {
+    "responses": _answers({"description": "Work can be done here."}, (NotReady, InternalError))
+}
+"""The readiness probe; its refusal is in the envelope like every other."""
 
 
 def _read(operation_id: str, summary: str) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """The life of a task: its states, the arrows between them, and what the public sees of each.
 
-    queued ──▶ sending ──▶ submitted ⇄ watching ──▶ completed | failed
-      │           │ ├────▶ rejected                    ▲
-      ▼           │ └────▶ in_doubt ───────────────────┤
-    cancelled     └──────▶ queued       in_doubt ──▶ submitted | rejected | written_off
+    queued ──▶ sending ──▶ submitted ──▶ watching
+      │        │ │ │ │        └─────────────┴──▶ completed | failed
+      ▼        │ │ │ └──▶ rejected
+    cancelled  │ │ └────▶ queued
+               │ └──────▶ in_doubt ──▶ submitted | rejected | written_off
+               └────────▶ submitted
 
 `sending` is stored before the first byte leaves. After a crash a task found `queued` was surely
 never sent; one found `sending` is in doubt. Final states never change.

@@ -26,6 +26,27 @@ from app.upstream.wire import Reported, Unreadable
 log = structlog.get_logger(__name__)
 
 
+class ReadPlaces:
+    """So many status reads at once in this process, whichever shards they are for."""
+
+    def __init__(self, count: int) -> None:
+        self._free = asyncio.Semaphore(count)
+
+    async def take(self) -> int:
+        """Wait for a place, and take all others that are free too; returns how many it took."""
+        await self._free.acquire()
+        taken = 1
+        while not self._free.locked():
+            await self._free.acquire()
+            taken += 1
+        return taken
+
+    def give_back(self, count: int) -> None:
+        """Give places back."""
+        for _ in range(count):
+            self._free.release()
+
+
 @dataclass(frozen=True, slots=True)
 class PollTasks:
     """Read the due tasks of one shard at the vendor and move them on."""
@@ -37,27 +58,30 @@ class PollTasks:
     clock: Clock
     pace: PollPace
     lease_ms: int
-    concurrency: int
+    places: ReadPlaces
     metrics: Metrics
 
     async def __call__(self, shard: Shard) -> int:
-        """Claim up to `concurrency` due tasks and read each once; returns how many were claimed.
+        """Claim as many due tasks as there are places and read each once; returns how many.
 
         A process that dies here loses nothing: its claims come due again after the lease.
         """
-        claimed = await self.schedules.claim(
-            "polls",
-            shard,
-            now_ms=self.clock.now_ms(),
-            lease_ms=self.lease_ms,
-            most=self.concurrency,
-        )
-        if not claimed:
-            return 0
-        await failpoints.reach("poll.claimed")
-        async with asyncio.TaskGroup() as group:
-            for task in await self.tasks.load(shard, claimed):
-                group.create_task(self._read_alone(task))
+        taken = await self.places.take()
+        try:
+            claimed = await self.schedules.claim(
+                "polls", shard, now_ms=self.clock.now_ms(), lease_ms=self.lease_ms, most=taken
+            )
+            self.places.give_back(taken - len(claimed))
+            taken = len(claimed)
+            if claimed:
+                await failpoints.reach("poll.claimed")
+            found = await self.tasks.load(shard, claimed) if claimed else []
+            async with asyncio.TaskGroup() as group:
+                for task in found:
+                    taken -= 1
+                    group.create_task(self._read_alone(task))
+        finally:
+            self.places.give_back(taken)
         return len(claimed)
 
     async def _read_alone(self, task: Task) -> None:
@@ -67,6 +91,8 @@ class PollTasks:
         except Exception:
             self.metrics.engine_stumbles.inc()
             log.exception("engine.stumbled", task_id=task.id)
+        finally:
+            self.places.give_back(1)
 
     async def _read(self, task: Task) -> None:
         vendor = self.vendors[task.mode]
@@ -114,7 +140,15 @@ class PollTasks:
         await failpoints.reach("poll.advanced")
         if not moved:
             log.info("poll.stale", task_id=task.id)
-        elif change.state in (TaskState.COMPLETED, TaskState.FAILED):
+            return
+        if change.charged_microcredits > task.held_microcredits:
+            log.warning(
+                "hold.exceeded",
+                task_id=task.id,
+                held_microcredits=task.held_microcredits,
+                charged_microcredits=change.charged_microcredits,
+            )
+        if change.state in (TaskState.COMPLETED, TaskState.FAILED):
             self.metrics.tasks_finished.labels(change.state.value).inc()
             log.info(
                 "task.finished",

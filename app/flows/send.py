@@ -20,10 +20,10 @@ from app.domain.public_text import public_text
 from app.domain.requests import CreateRequest
 from app.domain.schedule import PollPace, first_poll_ms, retry_send_ms
 from app.domain.task import Task, TaskState
-from app.domain.tenant import Caller
 from app.errors import (
     GatewayError,
     NoVendorCapacity,
+    StoreForeign,
     StoreUnavailable,
     UpstreamRejected,
     VendorRefused,
@@ -107,9 +107,16 @@ class SendTask:
             poll_at_ms=first_poll_ms(self.clock.now_ms(), self.pace),
         )
         await failpoints.reach("submit.accepting")
-        answer = await self._record(
-            task, lambda: self.tasks.accept(task, acceptance, now_ms=self.clock.now_ms())
-        )
+        try:
+            answer = await self._record(
+                task, lambda: self.tasks.accept(task, acceptance, now_ms=self.clock.now_ms())
+            )
+        except StoreForeign:
+            # The vendor works on a task that is recorded nowhere else: this line is its only trace.
+            log.exception(
+                "task.lost", task_id=task.id, vendor_id=started.vendor_id, vendor_key_id=key.id
+            )
+            raise
         log.info("task.accepted", task_id=task.id, vendor_key_id=key.id)
         await failpoints.reach("submit.accepted")
         return answer
@@ -134,8 +141,7 @@ class SendTask:
         await self._record(task, lambda: self._advance(task, change))
         self.metrics.tasks_doubted.inc()
         log.warning("task.doubted", task_id=task.id, why=outcome.reason)
-        caller = Caller(tenant_id=task.tenant_id, key_id=task.key_id, mode=task.mode)
-        return await self.tasks.remember(caller, task.id, task.idempotency) or task.body
+        return await self.tasks.answer_of(task)
 
     async def withdraw(self, new: NewTask, *, admitted_ms: int) -> None:
         """Undo an admission whose reply was lost: it may be stored, and was surely not sent.

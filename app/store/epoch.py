@@ -1,7 +1,8 @@
 """The store's identity: an emptied or exchanged store must never look like a fresh quota.
 
 A random epoch is written into the store when it is first used, and kept outside it as well (a file
-in the data directory, or `REELGATE_STORE_EPOCH`). Every script that admits or changes compares it.
+in the data directory, or `REELGATE_STORE_EPOCH`). Admissions, reads and changes of tenants compare
+it; a step of a task finds its record gone.
 """
 
 from __future__ import annotations

@@ -190,6 +190,9 @@ class TaskStore:
 
         Repeating is harmless. A task that is no longer being sent keeps its state, and the answer
         is the one it shows.
+
+        Raises:
+            StoreForeign: the store no longer holds the task: it was emptied or exchanged since.
         """
         shard, day, month = self._place(task)
         outcome, answer = await self._accept(
@@ -213,10 +216,19 @@ class TaskStore:
             key_id=task.key_id,
         )
         if outcome == b"stale":
-            return (
-                await self.remember(_caller_of(task), task.id, task.idempotency) or acceptance.body
-            )
+            return await self.answer_of(task)
         return bytes(answer)
+
+    async def answer_of(self, task: Task) -> bytes:
+        """Return the answer to the create of an admitted task; see `remember`.
+
+        Raises:
+            StoreForeign: the store does not hold the task: it was emptied or exchanged since.
+        """
+        answer = await self.remember(_caller_of(task), task.id, task.idempotency)
+        if answer is None:
+            raise StoreForeign
+        return answer
 
     async def remember(self, caller: Caller, task_id: str, idempotency: str) -> bytes | None:
         """Return the answer to a task's create; where none was given, its body becomes that answer.

@@ -240,6 +240,13 @@ async def call_after_the_store_was_emptied(scene: Scene) -> httpx2.Response:
     return await scene.bed.create(key)
 
 
+@leads_to(errors.NotReady)
+async def probe_an_emptied_store(scene: Scene) -> httpx2.Response:
+    """Ask whether a gateway can work whose Redis has lost everything."""
+    scene.server.flush()
+    return await scene.bed.http.get("/readyz")
+
+
 @leads_to(errors.Stopping)
 async def come_too_late(scene: Scene) -> httpx2.Response:
     """Call a process that has begun to stop."""

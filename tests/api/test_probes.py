@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.api.answers import error_of
 from tests.api.asking import UNKNOWN_ID, bearer
 from tests.api.conftest import OpenBed
 from tests.support.bed import CREATE_PATH, Bed, character
@@ -63,7 +64,7 @@ async def test_a_frozen_store_ends_readiness_not_life(
         await wait_until(is_ready, describing="readiness after the thaw")
 
     assert frozen.status_code == 503
-    assert frozen.json()["checks"]["store"] == "store_unavailable"
+    assert error_of(frozen)["message"] == "Not ready: store (store_unavailable)"
     assert alive.status_code == 200
 
 
@@ -74,10 +75,9 @@ async def test_an_emptied_store_ends_readiness(bed: Bed, own_server: RedisServer
     answer = await bed.http.get("/readyz")
 
     assert answer.status_code == 503
-    assert answer.json() == {
-        "status": "not ready",
-        "checks": {"store": "store_foreign", "engine": "ok"},
-    }
+    assert error_of(answer)["reason"] == "not_ready"
+    assert error_of(answer)["message"] == "Not ready: store (store_foreign)"
+    assert answer.headers["retry-after"] == "5"
 
 
 async def test_an_exchanged_store_ends_readiness(bed: Bed) -> None:
@@ -86,7 +86,7 @@ async def test_an_exchanged_store_ends_readiness(bed: Bed) -> None:
 
     answer = await bed.http.get("/readyz")
 
-    assert answer.json()["checks"]["store"] == "store_foreign"
+    assert "store_foreign" in error_of(answer)["message"]
 
 
 async def test_an_engine_that_makes_no_rounds_ends_readiness(
@@ -103,8 +103,16 @@ async def test_an_engine_that_makes_no_rounds_ends_readiness(
         late = await bed.http.get("/readyz")
         own_server.thaw()
 
-    assert early.json()["checks"]["engine"] == "ok"
-    assert late.json()["checks"]["engine"] == "engine_stuck"
+    assert "engine" not in error_of(early)["message"]
+    assert "engine (engine_stuck)" in error_of(late)["message"]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+async def test_a_probe_may_ask_for_the_head_alone(bed: Bed, path: str) -> None:
+    """Balancers do."""
+    answer = await bed.http.head(path)
+
+    assert answer.status_code == 200
 
 
 async def test_readiness_says_nothing_of_the_inside(bed: Bed, own_server: RedisServer) -> None:

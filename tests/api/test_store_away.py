@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ from tests.api.asking import UNKNOWN_ID
 from tests.api.conftest import OpenBed
 from tests.support.bed import Bed
 from tests.support.redis_server import RedisServer
+from tests.support.wait import wait_until
 
 
 @pytest.fixture
@@ -72,3 +74,18 @@ async def test_an_emptied_store_is_not_taken_for_an_unknown_key(
 
     assert [error_of(answer)["reason"] for answer in answers] == ["store_foreign"] * 3
     assert len(bed.vendor.creates()) == 1
+
+
+async def test_a_store_that_is_emptied_during_a_send_acknowledges_nothing(
+    bed: Bed, own_server: RedisServer
+) -> None:
+    """The vendor's yes has no task to stand with: 503, never a 200 for an id nobody knows."""
+    key = await bed.key()
+    bed.vendor.fault("delay", ms=500)
+
+    async with asyncio.TaskGroup() as group:
+        create = group.create_task(bed.create(key))
+        await wait_until(bed.vendor.creates, describing="the create at the vendor")
+        own_server.flush()
+
+    assert error_of(create.result())["reason"] == "store_foreign"

@@ -52,7 +52,7 @@ ACCEPTED = [
     "https://10.example.com/video.mp4",
     "https://127.0.0.1.example.com/video.mp4",
     "https://localhost.example.com/video.mp4",
-    "https://notlocalhost.com/video.mp4",
+    "https://notlocalhost.example.com/video.mp4",
     "https://internal.example.com/video.mp4",
     "https://xn--bcher-kva.example.com/video.mp4",
     "https://bücher.example.com/video.mp4",

@@ -307,3 +307,18 @@ async def test_a_slow_engine_that_was_overtaken_settles_nothing(
         assert len(vendor.reads()) == 2
         assert [kind for _, kind, _ in entries] == ["hold", "settle"]
         assert (await slow.read(key, task_id)).content == shown
+
+
+async def test_no_more_reads_are_under_way_than_the_setting_says(
+    open_gateway_bed: OpenBed, vendor: Vendor
+) -> None:
+    """The bound is the process's, over all tenants and their shards."""
+    async with open_gateway_bed(poll={"concurrency": 2}) as bed:
+        for tenant in ("acme", "globex", "hooli", "initech", "umbrella", "wonka"):
+            await bed.created(await bed.key(tenant), character("seconds:1"))
+        vendor.fault("delay", on="report", ms=50)
+        await bed.pass_time(2)
+
+    reads = vendor.reads()
+    assert len(reads) == 6
+    assert max(read["concurrent"] for read in reads) == 2

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from app.domain.task import Task, TaskState
+from app.errors import StoreForeign
 from app.store.keys import Shard, windows
 from tests.store.shelf import PRICE, Shelf, vendor_id_of
 from tests.support.contents import everything
@@ -152,11 +153,7 @@ async def _failed(shelf: Shelf, task: Task) -> None:
     await shelf.move(await shelf.reload(task), TaskState.FAILED)
 
 
-async def _rejected(shelf: Shelf, task: Task) -> None:
-    await shelf.move(task, TaskState.REJECTED)
-
-
-@pytest.mark.parametrize("end", [_completed, _failed, _rejected])
+@pytest.mark.parametrize("end", [_completed, _failed])
 async def test_a_finished_task_is_not_accepted_back_to_life(shelf: Shelf, end: End) -> None:
     """A final state never changes, whoever still believes that the task is being sent."""
     task = await shelf.admit(await shelf.caller(), idempotency=KEY)
@@ -166,3 +163,23 @@ async def test_a_finished_task_is_not_accepted_back_to_life(shelf: Shelf, end: E
     await shelf.accept(task, held_microcredits=9 * PRICE, body=b"too late")
 
     assert await everything(shelf.redis) == untouched
+
+
+async def test_a_task_that_is_gone_is_not_acknowledged(shelf: Shelf) -> None:
+    """The store was emptied since the admission: nothing is written, and nobody is told 200."""
+    task = await shelf.admit(await shelf.caller(), idempotency=KEY)
+    await shelf.redis.flushdb()
+
+    with pytest.raises(StoreForeign):
+        await shelf.accept(task)
+
+    assert await everything(shelf.redis) == {}
+
+
+async def test_a_task_that_was_refused_is_not_acknowledged(shelf: Shelf) -> None:
+    """Nobody was told its id, so nobody is told it now."""
+    task = await shelf.admit(await shelf.caller(), idempotency=KEY)
+    await shelf.move(task, TaskState.REJECTED)
+
+    with pytest.raises(StoreForeign):
+        await shelf.accept(task)

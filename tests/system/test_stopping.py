@@ -8,6 +8,7 @@ import time
 
 import httpx2
 
+from app.worker import STOP_GRACE_S
 from tests.support.fleet import Fleet
 from tests.support.processes import GatewayProcess
 from tests.support.wait import wait_until
@@ -91,4 +92,23 @@ async def test_a_second_interrupt_does_not_wait(fleet: Fleet) -> None:
 
     assert time.monotonic() - again_s < FORCED_WITHIN_S
     assert (await fleet.books()).states() == {"sending": 1}
+    assert await fleet.violations() == []
+
+
+async def test_a_stop_does_not_wait_for_reads_that_the_vendor_leaves_hanging(fleet: Fleet) -> None:
+    """Such a read loses nothing: it comes due again. The stop takes the engine's grace at most."""
+    (gateway,) = await fleet.start("serve")
+    customer = await fleet.customer()
+    await customer.create(gateway, "read-for-ever")
+    fleet.vendor.fault("hang", on="report")
+    await wait_until(
+        lambda: any(read["fault"] for read in fleet.vendor.reads()),
+        describing="a status read that hangs",
+    )
+
+    told_s = time.monotonic()
+    gateway.process.send_signal(signal.SIGTERM)
+
+    assert await exit_code(gateway) == 0
+    assert time.monotonic() - told_s < 2 * STOP_GRACE_S
     assert await fleet.violations() == []
