@@ -40,9 +40,6 @@ _SHUT_DOWN: Final = re.compile(r"provider_shut_down_(\d{4}-\d{2}-\d{2})(?:; (.+)
 _CUT: Final = re.compile(r"longer text is cut")
 _SPAN: Final = re.compile(r"span between the chosen points must not exceed (\d+) seconds")
 
-_NOT_SEEN: Final = re.compile(r"could not be seen \([^)]*\)")
-_NOT_OUR_CONCERN: Final = re.compile(r" ?The set of error statuses [^.]*\.")
-
 _AMOUNT: Final = r"\d+(?:\.\d+)?"
 _ROW: Final = rf"{_AMOUNT}(?: / {_AMOUNT})+"
 _FLAT: Final = re.compile(rf"({_AMOUNT}) credits per video")
@@ -129,12 +126,9 @@ def status_of(availability: str) -> tuple[str, str]:
 
 
 def notes_of(model: dict[str, Any]) -> str:
-    """Return the notes that concern the catalogue."""
-    notes = _NOT_OUR_CONCERN.sub("", model["notes"] or "")
-    notes = _NOT_SEEN.sub("is not known", notes)
-    if model["source_page_address"] == "seen":
-        return notes
-    return "; ".join(filter(None, [notes, f"address of the page {model['source_page_address']}"]))
+    """Return what a reader of the entry must know: whether its page's address was seen."""
+    address = model["source_page_address"]
+    return "" if address == "seen" else f"address of the page {address}"
 
 
 def prices_of(model: dict[str, Any]) -> dict[str, Any]:

@@ -231,9 +231,11 @@ def test_a_rule_keeps_its_meaning(
 
 def test_text_survives_being_written(listed: Path) -> None:
     """Quotes, line ends and letters of any script."""
-    notes = 'say "é"\n\\ 视频 \u2028 end'
+    note = 'say "é"\n\\ 视频 \u2028 end'
 
-    assert made(listed, notes=notes)["notes"] == notes
+    entry = made(listed, optional={"f": {"type": "string", "note": note}})
+
+    assert entry["fields"]["f"]["note"] == note
 
 
 @pytest.mark.parametrize(
