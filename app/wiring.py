@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ class Store:
     tasks: TaskStore
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Gateway:
     """All that the routes and the engine use; holds things and does nothing."""
 
@@ -197,8 +198,9 @@ def _assemble(
     )
 
 
+@cache
 def built_in_catalogue() -> Catalogue:
-    """Return the catalogue that ships with the gateway."""
+    """Return the catalogue that ships with the gateway; read once, for it never changes."""
     return read_catalogue(_shipped_models())
 
 
@@ -209,6 +211,8 @@ def load_catalogue(settings: Settings) -> Catalogue:
         SettingsRefused: the file cannot be read or breaks the catalogue's rules.
     """
     path, allow_unknown = settings.catalogue_file, settings.allow_unknown_models
+    if path is None and not allow_unknown:
+        return built_in_catalogue()
     own = {} if path is None else _read_own_models(path)
     try:
         return read_catalogue(_shipped_models(), own, allow_unknown=allow_unknown)

@@ -130,7 +130,8 @@ class Model(BaseModel, frozen=True, extra="forbid", strict=True):
         return self
 
 
-@dataclass(frozen=True, slots=True)
+# Without a repr: whatever prints what holds a catalogue would print all models with it.
+@dataclass(frozen=True, slots=True, repr=False)
 class Catalogue:
     """All models by name. `allow_unknown`: a name it does not hold is a model without rules."""
 

@@ -70,7 +70,7 @@ def settings_for(redis_url: str, folder: Path, vendor_url: str, **changes: Any) 
     )
 
 
-@dataclass
+@dataclass(repr=False)
 class Bed:
     """One gateway and all that is around it."""
 
