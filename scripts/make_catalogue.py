@@ -36,6 +36,8 @@ EXAMPLE_IS_PRICE: Final = frozenset({"sora-character"})
 """Models whose example answer shows their price, in credits; all others show placeholders."""
 
 LISTED: Final = "listed in the vendor's model list of October 2026"
+# A repository is named as a whole: its files move.
+_FILE_IN_REPOSITORY: Final = re.compile(r"(?<=[^/])/(?:blob|tree)/.*")
 _SHUT_DOWN: Final = re.compile(r"provider_shut_down_(\d{4}-\d{2}-\d{2})(?:; (.+))?")
 _CUT: Final = re.compile(r"longer text is cut")
 _SPAN: Final = re.compile(r"span between the chosen points must not exceed (\d+) seconds")
@@ -102,7 +104,7 @@ def lines_of(model: dict[str, Any], path: list[str]) -> Iterator[str]:
         "task_id_fields": model["task_id_fields"],
         "error_format": model["error_format"] or "unknown",
         "notes": notes_of(model),
-        "source": model["source"],
+        "source": [_FILE_IN_REPOSITORY.sub("", address) for address in model["source"]],
     }
     yield from table(path, entry)
     for key, by_field in prices.items():
