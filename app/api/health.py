@@ -15,7 +15,7 @@ from app.store.epoch import read_epoch
 from app.store.scripts import store_errors
 from app.wiring import Gateway
 
-router = APIRouter()
+router = APIRouter(tags=["probes"])
 
 ENGINE_SILENCE_MS = 10_000
 """An engine that has not finished a round for this long counts as stuck."""

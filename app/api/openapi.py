@@ -215,6 +215,8 @@ def _task(description: str, example: dict[str, Any]) -> dict[str, Any]:
 _SECURITY: Final[list[dict[str, list[str]]]] = [{"ApiKey": []}]
 
 CREATE: Final[dict[str, Any]] = {
+    "tags": ["tasks"],
+    "summary": "Create a task",
     "security": _SECURITY,
     "parameters": [
         {
@@ -223,7 +225,14 @@ CREATE: Final[dict[str, Any]] = {
             "required": False,
             "description": "A create repeated with the same key and body gets the first answer.",
             "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-        }
+        },
+        {
+            "name": "X-Evo-Run-Id",
+            "in": "header",
+            "required": False,
+            "description": "A synonym of Idempotency-Key, which wins where both are given.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        },
     ],
     "requestBody": {
         "required": True,
@@ -243,6 +252,8 @@ CREATE: Final[dict[str, Any]] = {
 """The create route, in the words of the vendor's own page."""
 
 
+PROBES: Final = ("/healthz", "/readyz")
+
 READY: Final[dict[str, Any]] = {
     "responses": _answers({"description": "Work can be done here."}, (NotReady, InternalError))
 }
@@ -253,6 +264,7 @@ def _read(operation_id: str, summary: str) -> dict[str, Any]:
     return {
         "get": {
             "operationId": operation_id,
+            "tags": ["tasks"],
             "summary": summary,
             "security": _SECURITY,
             "parameters": [
@@ -268,10 +280,14 @@ def _read(operation_id: str, summary: str) -> dict[str, Any]:
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:
     """Add to the framework's document what it cannot see: ASGI routes, schemas, the key scheme."""
-    document["paths"] |= {
+    reads = {
         "/v1/tasks/{task_id}": _read("read_task", "Read a task"),
         "/v1/videos/generations/{task_id}": _read("read_task_alias", "Read a task (alias)"),
     }
+    probes = {
+        path: document["paths"].pop(path) for path in list(document["paths"]) if path in PROBES
+    }
+    document["paths"] |= reads | probes
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(_SCHEMAS)
     components["securitySchemes"] = {"ApiKey": {"type": "http", "scheme": "bearer"}}
