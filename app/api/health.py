@@ -18,7 +18,7 @@ from app.wiring import Gateway
 router = APIRouter(tags=["probes"])
 
 ENGINE_SILENCE_MS = 10_000
-"""An engine that has not finished a round for this long counts as stuck."""
+"""An engine that has not looked at its schedules for this long counts as stuck."""
 
 
 @router.get("/healthz", summary="Liveness")
