@@ -6,6 +6,7 @@ GatewayError
 │   │   ├── MalformedJson           400  the body is not strict JSON
 │   │   └── InvalidTaskId           400  the id cannot be a task id
 │   ├── InvalidKey                  401  no key, or one that is wrong, revoked or expired
+│   ├── InvalidAdminToken           401  the admin API was called without its token
 │   ├── CreditExhausted             402  the hold would pass a credit limit
 │   ├── PriceUnknown                402  no price is known and the tenant's credits are limited
 │   ├── TenantDisabled              403  the operator switched the tenant off
@@ -13,13 +14,18 @@ GatewayError
 │   ├── UnknownPath                 404  no such route
 │   ├── ModelNotFound               404  the catalogue does not hold the model
 │   ├── TaskNotFound                404  unknown, expired, or somebody else's
+│   ├── TenantNotFound              404  the admin API was asked for a tenant there is not
+│   ├── KeyNotFound                 404  the tenant has no such key
 │   ├── MethodNotAllowed            405  the path exists, the method does not
 │   ├── IdempotencyConflict         409  the key was used with another body
 │   ├── IdempotencyInFlight         409  the first call with this key is still running
+│   ├── TenantExists                409  the id is, or once was, that of another tenant
+│   ├── TasksOpen                   409  the tenant still has unfinished tasks
+│   ├── KeyEnded                    409  the key was revoked, has expired or was rotated already
 │   ├── RequestTooLarge             413  the body passes the size limit
 │   └── UnsupportedMediaType        415  the body is not declared as JSON
 ├── Refused for now (429)
-│   ├── RateLimited                 429  too many creates in a minute
+│   ├── RateLimited                 429  too many creates in a minute, or reads in a second
 │   └── TooManyInFlight             429  every slot is taken
 ├── Refused by the vendor
 │   ├── VendorRefused               400, 404, 413, 415  the vendor rejected the request itself
@@ -41,66 +47,10 @@ is held against it). Messages say what is true and what to do; none carries an i
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-TYPE_BY_STATUS = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    402: "insufficient_quota_error",
-    403: "permission_error",
-    404: "not_found_error",
-    405: "invalid_request_error",
-    409: "invalid_request_error",
-    413: "request_too_large_error",
-    415: "invalid_request_error",
-    429: "rate_limit_error",
-    500: "internal_server_error",
-    502: "upstream_error",
-    503: "service_unavailable_error",
-}
-"""`error.type` by status: the vendor's integer generation, its 400 family where it is silent."""
-
-
-class GatewayError(Exception):
-    """An answer other than success; subclasses are the closed list."""
-
-    status: ClassVar[int] = 500
-    reason: ClassVar[str] = "internal_error"
-    default_message: ClassVar[str] = "Internal server error"
-    suggestion: ClassVar[str | None] = None
-    default_param: ClassVar[str | None] = None
-    default_retry_after_s: ClassVar[int | None] = None
-
-    def __init__(
-        self,
-        message: str | None = None,
-        *,
-        param: str | None = None,
-        retry_after_s: int | None = None,
-    ) -> None:
-        super().__init__(message or self.default_message)
-        self.message = message or self.default_message
-        self.param = self.default_param if param is None else param
-        wait_s = self.default_retry_after_s if retry_after_s is None else retry_after_s
-        self.retry_after_s = None if wait_s is None else max(1, wait_s)
-
-    @property
-    def http_status(self) -> int:
-        """The HTTP status of this answer; equals `error.code`."""
-        return self.status
-
-    def envelope(self, request_id: str) -> dict[str, Any]:
-        """Return the JSON body: the vendor's integer generation plus `reason` and `request_id`."""
-        error: dict[str, Any] = {
-            "code": self.http_status,
-            "message": self.message,
-            "type": TYPE_BY_STATUS[self.http_status],
-        }
-        if self.param is not None:
-            error["param"] = self.param
-        if self.suggestion is not None:
-            error["fallback_suggestion"] = self.suggestion
-        return {"error": error | {"reason": self.reason, "request_id": request_id}}
+from app.envelope import TYPE_BY_STATUS as TYPE_BY_STATUS
+from app.envelope import GatewayError as GatewayError
 
 
 class InvalidRequest(GatewayError):
@@ -132,6 +82,14 @@ class InvalidKey(GatewayError):
     status = 401
     reason = "invalid_key"
     default_message = "Invalid or expired token"
+
+
+class InvalidAdminToken(GatewayError):
+    """The `Authorization: Bearer` token of the admin API is missing or wrong."""
+
+    status = 401
+    reason = "invalid_admin_token"
+    default_message = "Invalid admin token: send the header 'Authorization: Bearer <admin token>'"
 
 
 class CreditExhausted(GatewayError):
@@ -195,6 +153,28 @@ class TaskNotFound(GatewayError):
     default_param = "task_id"
 
 
+class TenantNotFound(GatewayError):
+    """No tenant has this id; deleted ones are not found either."""
+
+    status = 404
+    reason = "tenant_not_found"
+    default_message = "Tenant not found"
+    default_param = "tenant"
+
+
+class KeyNotFound(GatewayError):
+    """The tenant has no key of this id."""
+
+    status = 404
+    reason = "key_not_found"
+    default_message = "Key not found"
+    default_param = "key"
+
+    def __init__(self, message: str | None = None, *, tenant_id: str = "") -> None:
+        super().__init__(message)
+        self.tenant_id = tenant_id
+
+
 class MethodNotAllowed(GatewayError):
     """The path exists but not with this method; the `Allow` header lists the ones that do."""
 
@@ -220,6 +200,31 @@ class IdempotencyInFlight(GatewayError):
     default_retry_after_s = 1
 
 
+class TenantExists(GatewayError):
+    """The id is taken: by a tenant, or by one that was deleted, for ids are never used again."""
+
+    status = 409
+    reason = "tenant_exists"
+    default_message = "The id is taken, if only by a deleted tenant: choose another"
+    default_param = "id"
+
+
+class TasksOpen(GatewayError):
+    """The tenant has unfinished tasks; wait for them, or delete it with `force=true`."""
+
+    status = 409
+    reason = "tasks_open"
+    default_message = "The tenant has unfinished tasks: wait for them, or force its deletion"
+
+
+class KeyEnded(GatewayError):
+    """The key was revoked, has expired or was rotated before, so it cannot be rotated."""
+
+    status = 409
+    reason = "key_ended"
+    default_message = "The key cannot be rotated: it has ended or was rotated before"
+
+
 class RequestTooLarge(GatewayError):
     """The body passes the size limit; it was not read to its end."""
 
@@ -238,7 +243,7 @@ class UnsupportedMediaType(GatewayError):
 
 
 class RateLimited(GatewayError):
-    """More creates in a minute than tenant or key may make; `Retry-After` says when one passes."""
+    """More creates a minute, or reads a second, than tenant or key may make; see `Retry-After`."""
 
     status = 429
     reason = "rate_limited"

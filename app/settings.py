@@ -20,6 +20,9 @@ from app import failpoints
 
 PREFIX = "REELGATE_"
 
+MIN_ADMIN_TOKEN_CHARS = 16
+"""Shorter ones can be guessed."""
+
 Role = Literal["all", "api", "engine"]
 
 
@@ -153,6 +156,19 @@ class TestingSettings(BaseModel, frozen=True, validate_default=True):
         return value
 
 
+def check_admin_token(token: str) -> None:
+    """Let a token pass that a header can carry and nobody can guess.
+
+    Raises:
+        ValueError: it is none; the message does not repeat it.
+    """
+    is_visible = token.isascii() and token.isprintable() and " " not in token
+    if len(token) < MIN_ADMIN_TOKEN_CHARS or not is_visible:
+        raise ValueError(
+            f"must be at least {MIN_ADMIN_TOKEN_CHARS} visible ASCII characters without blanks"
+        )
+
+
 def _default_data_dir() -> Path:
     """The per-user data directory of the XDG convention; a container sets the variable instead."""
     return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "reelgate"
@@ -178,6 +194,11 @@ class Settings(BaseSettings):
     )
     redis_timeout_s: float = Field(
         1.0, gt=0, le=10, description="Deadline of one Redis call, seconds."
+    )
+    admin_token: SecretStr = Field(
+        SecretStr(""),
+        description="Token of the admin API; empty: off, or with the embedded store a generated"
+        " one in the data directory's file `admin-token`.",
     )
     data_dir: Path = Field(
         default_factory=_default_data_dir,
@@ -214,6 +235,13 @@ class Settings(BaseSettings):
     poll: PollSettings = Field(default_factory=PollSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     testing: TestingSettings = Field(default_factory=TestingSettings)
+
+    @field_validator("admin_token")
+    @classmethod
+    def _fit_for_a_header(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value():
+            check_admin_token(value.get_secret_value())
+        return value
 
     @field_validator("data_dir", "catalogue_file")
     @classmethod

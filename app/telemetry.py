@@ -5,7 +5,7 @@ Events are `noun.past_participle`. The ones there are:
     access.answered          one line a request
     gateway.listening  gateway.started  gateway.stopped
     task.admitted  task.accepted  task.doubted  task.rejected  task.withdrawn  task.finished
-    task.unreadable  task.lost  hold.exceeded
+    task.unreadable  task.lost  tasks.forgotten  hold.exceeded
     poll.failed  poll.stale
     store.failed  store.clock_moved  vendor.key_refused  library.warned
     engine.stumbled  detached.failed  detached.cut_off  request.failed  request.abandoned
@@ -42,11 +42,17 @@ class Redactor:
 
     def __init__(self) -> None:
         self._secrets: re.Pattern[str] | None = None
+        self._known: list[str] = []
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Replace the list of exact secrets to look for."""
         known = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+        self._known = known
         self._secrets = re.compile("|".join(map(re.escape, known))) if known else None
+
+    def learn_more(self, secrets: Iterable[str]) -> None:
+        """Add to the list of exact secrets to look for."""
+        self.learn([*self._known, *secrets])
 
     def clean(self, text: str) -> str:
         """Return `text` with every secret replaced."""

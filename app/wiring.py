@@ -21,16 +21,25 @@ from app.detached import DetachedWork
 from app.domain.catalogue import Catalogue, CatalogueRefused, read_catalogue
 from app.domain.ids import Mode
 from app.domain.schedule import PollPace
+from app.flows.forget import ForgetTasks
+from app.flows.manage_keys import ManageKeys
+from app.flows.manage_tenants import ManageTenants
 from app.flows.poll import PollTasks, ReadPlaces
 from app.flows.recover import RecoverSends
 from app.flows.send import SEND_ATTEMPTS, SendTask
 from app.flows.submit import SubmitTiming, SubmitVideo
 from app.sandbox import SandboxOptions, create_sandbox
-from app.settings import PREFIX, Settings, SettingsRefused
+from app.settings import PREFIX, Settings, SettingsRefused, check_admin_token
+from app.store.account import AccountStore
+from app.store.admin_token import FILE_NAME, kept_admin_token
+from app.store.api_keys import KeyStore
+from app.store.audit import AuditLog
 from app.store.connect import connect
 from app.store.embedded import open_embedded
 from app.store.epoch import settle_epoch
+from app.store.meter import Meter
 from app.store.schedule import Schedules
+from app.store.task_reads import TaskReads
 from app.store.tasks import TaskStore
 from app.store.tenants import TenantStore
 from app.store.time import sample_time
@@ -60,7 +69,22 @@ class Store:
     epoch_id: str
     clock: Clock
     tenants: TenantStore
+    keys: KeyStore
+    audit: AuditLog
+    accounts: AccountStore
+    meter: Meter
     tasks: TaskStore
+    reads: TaskReads
+
+    @property
+    def manage_tenants(self) -> ManageTenants:
+        """What operators do to tenants."""
+        return ManageTenants(self.tenants, self.audit, self.clock)
+
+    @property
+    def manage_keys(self) -> ManageKeys:
+        """What operators do to keys."""
+        return ManageKeys(self.tenants, self.keys, self.clock)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -75,6 +99,7 @@ class Gateway:
     running: DetachedWork
     engine: Engine
     metrics: Metrics
+    admin_token: str | None = None
 
 
 @asynccontextmanager
@@ -101,6 +126,11 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             epoch_id=epoch_id,
             clock=await _start_clock(redis, settings),
             tenants=TenantStore(redis, epoch_id),
+            keys=KeyStore(redis, epoch_id),
+            audit=AuditLog(redis, epoch_id),
+            accounts=AccountStore(redis, epoch_id),
+            meter=Meter(redis, epoch_id),
+            reads=TaskReads(redis, epoch_id),
             tasks=TaskStore(redis, epoch_id, retention_ms=settings.retention_days * _DAY_MS),
         )
 
@@ -151,7 +181,27 @@ async def open_gateway(
         running = DetachedWork(limit=settings.vendor.max_in_flight)
         stack.push_async_callback(running.drain, min(LAST_SENDS_S, settings.drain_s))
         store = replace(store, clock=clock or store.clock)
-        yield _assemble(settings, store, catalogue, vendors, running, metrics)
+        gateway = _assemble(settings, store, catalogue, vendors, running, metrics)
+        yield replace(gateway, admin_token=admin_token_of(settings))
+
+
+def admin_token_of(settings: Settings) -> str | None:
+    """Return the admin API's token; None turns it off, as without one beside a shared store.
+
+    Raises:
+        SettingsRefused: the file of an embedded store's token cannot be read or written.
+    """
+    token = settings.admin_token.get_secret_value()
+    if not token and not settings.redis_url.get_secret_value():
+        try:
+            token = kept_admin_token(settings.data_dir)
+            check_admin_token(token)
+        except (OSError, ValueError) as failure:
+            raise SettingsRefused(
+                [f"{PREFIX}ADMIN_TOKEN: the token in {settings.data_dir / FILE_NAME}: {failure!s}"]
+            ) from failure
+    redactor.learn_more([token])
+    return token or None
 
 
 def _assemble(
@@ -186,14 +236,19 @@ def _assemble(
         metrics=metrics,
     )
     recover = RecoverSends(store.tasks, schedules, clock, metrics)
+    forget = ForgetTasks(store.tasks, schedules, clock)
     return Gateway(
         settings=settings,
         store=store,
         clock=clock,
         catalogue=catalogue,
-        submit=SubmitVideo(catalogue, store.tasks, send, running, clock, timing, metrics),
+        submit=SubmitVideo(
+            catalogue, store.tasks, store.reads, send, running, clock, timing, metrics
+        ),
         running=running,
-        engine=Engine(schedules, {"polls": poll, "sends": recover}, clock, metrics),
+        engine=Engine(
+            schedules, {"polls": poll, "sends": recover, "retires": forget}, clock, metrics
+        ),
         metrics=metrics,
     )
 

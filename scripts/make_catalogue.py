@@ -63,6 +63,10 @@ _TRANSLATED: Final = (
 _KNOWN: Final = frozenset({*_LIMITS, *_REMARKS, *_TRANSLATED})
 
 
+TOLD_AS: Final = {"seedance-1.5-pro": ("doubao-seedance-1.5-pro",)}
+"""Names by which the vendor's documented answers tell of a model; lists are asked by them too."""
+
+
 class ListRefused(Exception):
     """The list says something this script has no word for."""
 
@@ -92,7 +96,7 @@ def lines_of(model: dict[str, Any], path: list[str]) -> Iterator[str]:
     entry = {
         "status": status,
         "status_source": status_source,
-        "aliases": model["aliases"],
+        "aliases": [*model["aliases"], *TOLD_AS.get(model["name"], ())],
         "object": "video.generation.task",
         "type": "video",
         "billing_rule": model["billing_rule"] or "unknown",

@@ -117,7 +117,7 @@ async def test_only_what_is_due_is_worked_on(
 
     await engine.round()
 
-    assert {name: recorder.shards for name, recorder in recorders.items()} == {
+    assert {name: recorder.shards for name, recorder in recorders.items() if recorder.shards} == {
         "polls": [3],
         "sends": [5],
     }

@@ -123,6 +123,7 @@ def test_a_secret_in_the_name_of_the_event_is_removed(redactor: Redactor) -> Non
         "task-unified-1767917446-0123456789abcdefghijklmno",
         "vk_be86a7d3739b",
         "key_0123456789ab",
+        "key_0123456789ab.2",
         "req_0123456789abcdef01234567",
         "risk-assessment-of-the-year",
         "desk-1234567890",
@@ -146,6 +147,15 @@ def test_learning_replaces_and_ignores_nothings(redactor: Redactor) -> None:
 
     assert redactor.clean("a fresh one") == f"a {REDACTED}"
     assert redactor.clean(PLAIN_SECRET) == PLAIN_SECRET
+
+
+def test_what_is_learned_later_is_removed_beside_the_rest(redactor: Redactor) -> None:
+    """A second source of secrets does not make the first one forgotten."""
+    redactor.learn_more(["", "an-admin-token-0001"])
+
+    cleaned = redactor.clean(f"{PLAIN_SECRET} and an-admin-token-0001")
+
+    assert cleaned == f"{REDACTED} and {REDACTED}"
 
 
 def test_an_event_is_one_line_whatever_is_in_it(logged: Logged) -> None:

@@ -14,21 +14,33 @@ from typing import Any
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from app import __version__
-from app.api import docs, health, openapi, tasks, videos
+from app.api import (
+    account,
+    admin_audit,
+    admin_keys,
+    admin_tenants,
+    docs,
+    health,
+    openapi,
+    tasks,
+    videos,
+)
 from app.api.front import Front
 from app.api.problems import answer_framework_error, answer_gateway_error, answer_invalid_parameters
 from app.clock import Clock, StoreClock
 from app.errors import GatewayError
 from app.settings import Settings
 from app.telemetry import Metrics
-from app.wiring import LAST_SENDS_S, Gateway, open_gateway
+from app.wiring import LAST_SENDS_S, Gateway, built_in_catalogue, open_gateway
 from app.worker import keep_time
 
 log = structlog.get_logger(__name__)
+
+_TENANTS_AND_OPERATORS = (videos, tasks, account, admin_tenants, admin_keys, admin_audit)
 
 HURRY_S = 1.0
 """How long before the server cuts requests off those that wait for the vendor are answered."""
@@ -62,11 +74,15 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.max_body_bytes = settings.max_body_bytes
-    app.include_router(health.router)
+    parts = [health.router]
     if settings.role != "engine":
-        app.include_router(videos.router)
+        parts += [part.router for part in _TENANTS_AND_OPERATORS]
         app.router.routes[:0] = tasks.routes
         docs.serve_docs(app)
+    for router in parts:
+        app.include_router(router)
+    every = [*app.router.routes, *(route for router in parts for route in router.routes)]
+    app.state.served = [route for route in every if isinstance(route, Route)]
     _answer_errors(app)
     _describe(app, with_tenant_routes=settings.role != "engine")
     app.add_middleware(Front, metrics=metrics)
@@ -130,10 +146,15 @@ def _describe(app: FastAPI, *, with_tenant_routes: bool) -> None:
 
     def whole() -> dict[str, Any]:
         if not document:
-            made = get_openapi(
-                title=app.title, version=app.version, description=app.description, routes=app.routes
+            gateway: Gateway | None = getattr(app.state, "gateway", None)
+            made = openapi.describe(
+                title=app.title,
+                version=app.version,
+                description=app.description,
+                catalogue=gateway.catalogue if gateway else built_in_catalogue(),
+                with_tenant_routes=with_tenant_routes,
             )
-            document.update(openapi.complete(made) if with_tenant_routes else made)
+            document.update(made)
         return document
 
     app.openapi = whole  # type: ignore[method-assign]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from starlette.types import Scope
 
 from app.domain.ids import mode_of_api_key
+from app.domain.rates import PolicyName
 from app.domain.tenant import Caller
-from app.errors import InvalidKey
-from app.store.tenants import TenantStore
+from app.errors import InvalidKey, RateLimited
+from app.wiring import Gateway, Store
 
 
 def bearer_of(scope: Scope) -> str:
@@ -30,7 +31,7 @@ def bearer_of(scope: Scope) -> str:
     return str(token.decode("ascii"))
 
 
-async def authenticate(scope: Scope, tenants: TenantStore) -> Caller:
+async def authenticate(scope: Scope, store: Store) -> Caller:
     """Return the caller of a request; a mistyped key costs no Redis call.
 
     Says whose key it is; whether it may still be used is for the script that serves the request.
@@ -40,8 +41,33 @@ async def authenticate(scope: Scope, tenants: TenantStore) -> Caller:
     """
     token = bearer_of(scope)
     mode = mode_of_api_key(token)
-    caller = None if mode is None else await tenants.find_caller(token, mode)
+    caller = None if mode is None else await store.keys.find_caller(token, mode)
     if caller is None:
         raise InvalidKey
     scope["reelgate.tenant_id"] = caller.tenant_id
     return caller
+
+
+async def reader(scope: Scope, gateway: Gateway) -> Caller:
+    """Return the caller of a read, which is counted against its `reads_per_second`.
+
+    The answer, whatever it will be, tells the caller how it stands.
+
+    Raises:
+        InvalidKey, TenantDisabled: the caller may not read.
+        RateLimited: no read is left at present.
+    """
+    caller = await authenticate(scope, gateway.store)
+    permit = await gateway.store.meter.take_read(caller, now_ms=gateway.clock.now_ms())
+    scope["reelgate.rates"] = permit.rates
+    if permit.wait_ms is not None:
+        raise RateLimited(retry_after_s=-(-permit.wait_ms // 1000))
+    return caller
+
+
+async def look_up_rates(
+    scope: Scope, gateway: Gateway, caller: Caller, counted: PolicyName
+) -> None:
+    """Let the answer tell how the caller stands, where nothing has looked at its limits yet."""
+    rates = await gateway.store.meter.peek(caller, counted, now_ms=gateway.clock.now_ms())
+    scope["reelgate.rates"] = rates

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import error_response
+from app.domain.rates import Rates
 from app.errors import InternalError, Stopping
 from app.telemetry import Metrics
 
@@ -29,10 +30,11 @@ def new_request_id() -> str:
 class _Exchange:
     """One request on its way: what was read of it, and how it was answered."""
 
-    __slots__ = ("_body_is_read", "_receive", "_request_id", "_send", "status")
+    __slots__ = ("_body_is_read", "_receive", "_request_id", "_scope", "_send", "status")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         self._receive, self._send, self._request_id = receive, send, request_id
+        self._scope = scope
         self._body_is_read = not _has_body(scope)
         self.status = 0
 
@@ -47,6 +49,9 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             added = [(b"x-request-id", self._request_id.encode("ascii"))]
+            rates: Rates | None = self._scope.get("reelgate.rates")
+            if rates is not None:
+                added += rates.header_fields()
             if not self._body_is_read:
                 # Else the server would go on reading what nobody wants, from anybody.
                 added.append((b"connection", b"close"))

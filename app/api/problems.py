@@ -9,6 +9,7 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from app.errors import (
     GatewayError,
@@ -47,9 +48,16 @@ async def answer_framework_error(request: Request, error: Exception) -> Response
     if not isinstance(error, HTTPException):
         raise TypeError(type(error))
     response = error_response(_translated(error, request), request_id_of(request))
-    if allowed := (error.headers or {}).get("Allow"):
-        response.headers["allow"] = ", ".join(sorted(allowed.split(", ")))
+    if error.status_code == 405:
+        response.headers["allow"] = ", ".join(sorted(_methods(request)))
     return response
+
+
+def _methods(request: Request) -> set[str]:
+    """Return every method that some route serves at this path; the framework names one route's."""
+    served: list[Route] = request.app.state.served
+    matching = [each for each in served if each.matches(request.scope)[0] is not Match.NONE]
+    return {method for route in matching for method in route.methods or ()}
 
 
 async def answer_invalid_parameters(request: Request, error: Exception) -> Response:

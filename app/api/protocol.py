@@ -14,12 +14,26 @@ MAX_HEAD_BYTES: Final = 65_536
 """Longest request head that is read; clients of the vendor send well under 2 KiB."""
 
 
+_TOO_LONG: Final = (
+    f"The head of the request is longer than {MAX_HEAD_BYTES} bytes: send fewer or shorter headers"
+)
+_NO_HTTP: Final = (
+    "This is no HTTP/1.1 request: check the request line, the names and values of headers,"
+    " Content-Length and Transfer-Encoding"
+)
+
+
+class HeadTooLong(Exception):
+    """A request's head passes the limit."""
+
+
 class EnvelopeProtocol(HttpToolsProtocol):
     """Answers what is no HTTP request in the same envelope as everything else, and bounds heads."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._head_bytes = 0
+        self._why = _NO_HTTP
         self._in_head = True
 
     def data_received(self, data: bytes) -> None:
@@ -29,7 +43,8 @@ class EnvelopeProtocol(HttpToolsProtocol):
             return
         self._head_bytes += len(data)
         if self._head_bytes > MAX_HEAD_BYTES:
-            self.send_400_response(f"The head of the request is longer than {MAX_HEAD_BYTES} bytes")
+            self._why = _TOO_LONG
+            self.send_400_response(_TOO_LONG)
 
     def on_message_begin(self) -> None:
         """Begin to count a new head."""
@@ -37,14 +52,25 @@ class EnvelopeProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Stop counting: what follows is a body."""
+        """Refuse a head that came whole and is too long; else what follows is a body.
+
+        Raises:
+            HeadTooLong: to the parser, which ends the connection's reading by an error of its own.
+        """
         self._in_head = False
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > MAX_HEAD_BYTES:
+            self._why = _TOO_LONG
+            raise HeadTooLong
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer and close: after such bytes nothing on the connection can be trusted."""
+        """Answer and close: after such bytes nothing on the connection can be trusted.
+
+        The server's own words for it, `msg`, name no rule and no remedy.
+        """
         request_id = new_request_id()
-        body = json.dumps(InvalidRequest(msg).envelope(request_id)).encode("ascii")
+        body = json.dumps(InvalidRequest(self._why).envelope(request_id)).encode("ascii")
         head = (
             "HTTP/1.1 400 Bad Request\r\n"
             "content-type: application/json\r\n"

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from app.domain import strict_json
 from app.errors import InvalidRequest, RequestTooLarge, UnsupportedMediaType
 
+_LENGTH: Final = re.compile(r"[0-9]{1,19}")
 _VISIBLE_ASCII: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -28,7 +29,7 @@ class StrictRequest(Request):
         if not hasattr(self, "_body"):
             limit: int = self.app.state.max_body_bytes
             declared = self.headers.get("content-length", "")
-            if declared.isdigit() and int(declared) > limit:
+            if _LENGTH.fullmatch(declared) and int(declared) > limit:
                 raise RequestTooLarge(f"Request body too large: at most {limit} bytes are read")
             read = bytearray()
             async for chunk in self.stream():
@@ -53,8 +54,10 @@ class StrictRequest(Request):
         Raises:
             UnsupportedMediaType: it is declared as something else, or not at all.
         """
-        declared = self.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if declared != "application/json":
+        declared = {
+            each.partition(";")[0].strip().lower() for each in self.headers.getlist("content-type")
+        }
+        if declared != {"application/json"}:
             raise UnsupportedMediaType
         return await self.body()
 

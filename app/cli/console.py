@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 
 from app import settings, telemetry
-from app.domain.tenant import Limits, LimitsRefused
+from app.domain import strict_json
+from app.domain.audit import Actor
+from app.domain.tenant import Refused
 
 if TYPE_CHECKING:
     from app.wiring import Store
@@ -30,6 +33,12 @@ LimitsText = Annotated[
         help='Limits as JSON, such as \'{"creates_per_minute": 60, "credits_per_month": "500"}\'.',
     ),
 ]
+GraceSeconds = Annotated[
+    int, typer.Option("--grace-s", help="How long the old one goes on, seconds; 0: ends at once.")
+]
+
+OPERATOR = Actor("cli")
+"""Who acts, for the audit log."""
 
 
 class CommandFailed(Exception):
@@ -71,27 +80,47 @@ def on_store(work: Callable[[Store], Awaitable[Result]]) -> Result:
     return asyncio.run(run())
 
 
-def read_limits(text: str | None) -> Limits:
-    """Read the `--limits` option.
+def read_json_option(option: str, text: str | None) -> Any:
+    """Return the JSON object of an option, None where it is not given.
 
     Raises:
-        CommandFailed: not JSON, or a limit breaks its rule.
+        CommandFailed: it is not a strict JSON object.
     """
+    from app.errors import MalformedJson
+
     if text is None:
-        return Limits()
+        return None
     try:
-        return Limits.read(json.loads(text))
-    except json.JSONDecodeError as failure:
-        raise CommandFailed(
-            f"--limits is not JSON: {failure.msg} at character {failure.pos + 1}"
-        ) from failure
-    except LimitsRefused as refusal:
-        raise CommandFailed(f"--limits: {refusal}") from refusal
+        return strict_json.plain(strict_json.parse_object(text.encode("utf-8")))
+    except (MalformedJson, UnicodeEncodeError) as failure:
+        told = str(failure).replace("the body", "it")
+        raise CommandFailed(f"{option}: {told}") from failure
+
+
+@contextmanager
+def refusals_named() -> Iterator[None]:
+    """Tell what breaks a rule of the domain as the command's own failure.
+
+    Raises:
+        CommandFailed: with the place and the rule.
+    """
+    try:
+        yield
+    except Refused as refusal:
+        raise CommandFailed(str(refusal)) from refusal
 
 
 def explain(failure: Exception) -> bool:
     """Print a failure that is meant for people; return False for a defect."""
-    from app.errors import GatewayError
+    from app.errors import (
+        GatewayError,
+        InvalidRequest,
+        KeyEnded,
+        KeyNotFound,
+        TasksOpen,
+        TenantExists,
+        TenantNotFound,
+    )
     from app.store.embedded import EmbeddedStoreUnavailable
 
     match failure:
@@ -99,6 +128,12 @@ def explain(failure: Exception) -> bool:
             complain("the settings cannot be used:", *failure.problems)
         case CommandFailed() | EmbeddedStoreUnavailable():
             complain(str(failure))
+        case TenantNotFound():
+            complain(f"{failure.message}; see `reelgate tenant list`")
+        case KeyNotFound():
+            complain(f"{failure.message}; see `reelgate key list {failure.tenant_id}`")
+        case InvalidRequest() | TenantExists() | TasksOpen() | KeyEnded():
+            complain(failure.message)
         case GatewayError():
             complain(f"{failure.message} ({failure.reason})", "`reelgate doctor` says more")
         case _:

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from app import __version__, settings
 from app.settings import Settings, SettingsRefused
+from app.store.admin_token import FILE_NAME
 from app.wiring import load_catalogue
 
 _PACKAGES: Final = ("aiohttp", "fastapi", "httpx2", "redis", "uvicorn")
@@ -44,6 +45,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "testing-hooks-on": Kind(
         Level.ERROR, "remove REELGATE_TESTING__*: these hooks make the gateway fail on purpose"
     ),
+    "admin-api-on": Kind(Level.OK),
+    "admin-api-off": Kind(Level.OK),
     "store-ok": Kind(Level.OK),
     "store-unreachable": Kind(
         Level.ERROR, "check that Redis runs, that the address is right, and the login"
@@ -155,10 +158,22 @@ def check_settings(note: Notes) -> Settings | None:
             note("settings-refused", problem)
         return None
     note("settings-ok", "all variables were read")
+    _check_admin_token(chosen, note)
     testing = chosen.testing
     if testing.failpoints or testing.hold_clock_ms is not None:
         note("testing-hooks-on", "hooks for fault tests are set")
     return chosen
+
+
+def _check_admin_token(chosen: Settings, note: Notes) -> None:
+    if chosen.admin_token.get_secret_value():
+        note("admin-api-on", f"its token is that of {settings.variable_of(['admin_token'])}")
+    elif not chosen.redis_url.get_secret_value():
+        path = chosen.data_dir / FILE_NAME
+        made = "is" if path.exists() else "will be, once the gateway has started,"
+        note("admin-api-on", f"its token {made} in {path}")
+    else:
+        note("admin-api-off", f"{settings.variable_of(['admin_token'])} is not set")
 
 
 def _guess(name: str) -> str:

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import secrets
-from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from app.cli.console import (
+    OPERATOR,
     AsJson,
-    CommandFailed,
+    GraceSeconds,
     LimitsText,
     notes,
     on_store,
     print_json,
     print_table,
-    read_limits,
+    read_json_option,
+    refusals_named,
 )
-from app.domain.ids import Mode, mint_api_key, mint_key_id
-from app.store.tenants import ApiKey, KeyUnknown, TenantUnknown
+from app.domain.api_key import Grace, KeyWish
+from app.flows.manage_keys import IssuedKey
 from app.wiring import Store
 
-commands = typer.Typer(help="API keys: issue, list, revoke.", no_args_is_help=True)
+commands = typer.Typer(help="API keys: issue, list, rotate, revoke.", no_args_is_help=True)
+
+OfTenant = Annotated[str, typer.Argument(help="Tenant the key belongs to.")]
+KeyId = Annotated[str, typer.Argument(help="Id of the key, such as key_…")]
 
 
 class KeyMode(StrEnum):
@@ -35,99 +38,89 @@ class KeyMode(StrEnum):
 
 @commands.command()
 def issue(
-    tenant: Annotated[str, typer.Argument(help="Tenant the key belongs to.")],
+    tenant: OfTenant,
     name: Annotated[str, typer.Option(help="Name for people.")] = "",
     mode: Annotated[
         KeyMode, typer.Option(help="live, or test: the built-in sandbox, no credits.")
     ] = KeyMode.LIVE,
+    expires_at: Annotated[
+        str | None, typer.Option(help="When the key ends, as 2026-12-01T00:00:00Z.")
+    ] = None,
     limits: LimitsText = None,
     as_json: AsJson = False,
 ) -> None:
     """Issue a key. The secret is printed this once and stored nowhere."""
-    wanted = read_limits(limits)
-    live_or_test: Mode = "test" if mode is KeyMode.TEST else "live"
-    secret = mint_api_key(live_or_test, secrets.choice)
+    given: dict[str, Any] = {"name": name, "mode": mode.value, "expires_at": expires_at}
+    given["limits"] = read_json_option("--limits", limits)
 
-    async def work(store: Store) -> ApiKey:
-        now_ms = store.clock.now_ms()
-        key = ApiKey(
-            id=mint_key_id(secrets.choice),
-            tenant_id=tenant,
-            name=name or live_or_test,
-            mode=live_or_test,
-            state="active",
-            created_ms=now_ms,
-            expires_ms=None,
-            limits=wanted,
-        )
-        try:
-            await store.tenants.issue_key(key, secret=secret, now_ms=now_ms)
-        except TenantUnknown:
-            raise _no_tenant(tenant) from None
-        return key
+    async def work(store: Store) -> IssuedKey:
+        with refusals_named():
+            wish = KeyWish.read(given, now_ms=store.clock.now_ms())
+        return await store.manage_keys.issue(tenant, wish, OPERATOR)
 
-    key = on_store(work)
-    if as_json:
-        print_json(
-            {"id": key.id, "key": secret, "tenant": tenant, "mode": key.mode, "name": key.name}
-        )
-        return
-    print(secret)
-    notes.print(
-        f"key {key.id} of {tenant} ({key.mode}); keep the line above, it is not shown again"
-    )
+    _print(on_store(work), as_json)
 
 
 @commands.command("list")
-def list_keys(
-    tenant: Annotated[str, typer.Argument(help="Tenant whose keys are listed.")],
-    as_json: AsJson = False,
-) -> None:
+def list_keys(tenant: OfTenant, as_json: AsJson = False) -> None:
     """List a tenant's keys, oldest first."""
 
-    async def work(store: Store) -> list[ApiKey]:
-        try:
-            return await store.tenants.keys(tenant)
-        except TenantUnknown:
-            raise _no_tenant(tenant) from None
+    async def work(store: Store) -> list[dict[str, Any]]:
+        now_ms = store.clock.now_ms()
+        return [key.public(now_ms=now_ms) for key in await store.manage_keys.of_tenant(tenant)]
 
     found = on_store(work)
     if as_json:
-        print_json([key.public() for key in found])
+        print_json(found)
         return
     if not found:
         notes.print(f"no keys yet; issue one with `reelgate key issue {tenant}`")
         return
-    rows = [[key.id, key.name, key.mode, key.state, _moment(key.created_ms)] for key in found]
-    print_table(["ID", "NAME", "MODE", "STATE", "CREATED"], rows)
+    columns = ("id", "name", "mode", "state", "created_at", "expires_at")
+    rows = [[key[column] or "never" for column in columns] for key in found]
+    print_table(["ID", "NAME", "MODE", "STATE", "CREATED", "EXPIRES"], rows)
 
 
 @commands.command()
-def revoke(
-    tenant: Annotated[str, typer.Argument(help="Tenant the key belongs to.")],
-    key_id: Annotated[str, typer.Argument(help="Id of the key, such as key_…")],
-    as_json: AsJson = False,
+def rotate(
+    tenant: OfTenant, key_id: KeyId, grace_s: GraceSeconds = 86_400, as_json: AsJson = False
 ) -> None:
+    """Issue the key that takes another's place; the old one goes on for the time of grace."""
+    with refusals_named():
+        grace = Grace.read({"grace_s": grace_s})
+
+    async def work(store: Store) -> IssuedKey:
+        return await store.manage_keys.rotate(tenant, key_id, grace, OPERATOR)
+
+    issued = on_store(work)
+    _print(issued, as_json)
+    if not as_json:
+        ending = f"works for {grace_s} more seconds" if grace_s else "has ended"
+        notes.print(f"the old key {key_id} {ending}")
+
+
+@commands.command()
+def revoke(tenant: OfTenant, key_id: KeyId, as_json: AsJson = False) -> None:
     """End a key: from that instant it creates and reads nothing, on every process."""
 
-    async def work(store: Store) -> None:
-        try:
-            await store.tenants.revoke_key(tenant, key_id)
-        except KeyUnknown:
-            raise CommandFailed(
-                f"tenant {tenant} has no key {key_id}; see `reelgate key list {tenant}`"
-            ) from None
+    async def work(store: Store) -> dict[str, Any]:
+        revoked = await store.manage_keys.revoke(tenant, key_id, OPERATOR)
+        return revoked.public(now_ms=store.clock.now_ms())
 
-    on_store(work)
+    shown = on_store(work)
     if as_json:
-        print_json({"id": key_id, "tenant": tenant, "state": "revoked"})
+        print_json(shown)
     else:
         notes.print(f"key {key_id} of {tenant} is revoked")
 
 
-def _no_tenant(tenant: str) -> CommandFailed:
-    return CommandFailed(f"there is no tenant {tenant}; see `reelgate tenant list`")
-
-
-def _moment(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}Z"
+def _print(issued: IssuedKey, as_json: bool) -> None:
+    key = issued.key
+    if as_json:
+        shown = key.public(now_ms=key.created_ms)
+        print_json({"id": shown.pop("id"), "key": issued.secret, **shown})
+        return
+    print(issued.secret)
+    notes.print(
+        f"key {key.id} of {key.tenant_id} ({key.mode}); keep the line above, it is not shown again"
+    )

@@ -20,7 +20,7 @@ from app.api.app import create_app
 from app.api.protocol import EnvelopeProtocol
 from app.cli.console import CommandFailed
 from app.store.embedded import open_embedded
-from app.wiring import LAST_SENDS_S, load_catalogue, open_store
+from app.wiring import LAST_SENDS_S, admin_token_of, load_catalogue, open_store
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +60,8 @@ def serve(
             # Held here as well, so that the store outlives a worker process that is replaced.
             embedded = open_embedded(chosen.data_dir)
             stack.callback(embedded.close)
+            # Before the address is known: workers see a store like any other.
+            overrides["admin_token"] = admin_token_of(chosen) or ""
             overrides["redis_url"] = embedded.url
             chosen = settings.load(overrides)
         asyncio.run(_check_store(chosen))

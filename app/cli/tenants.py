@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
 from app.cli.console import (
+    OPERATOR,
     AsJson,
     CommandFailed,
+    GraceSeconds,
     LimitsText,
     notes,
     on_store,
     out,
     print_json,
     print_table,
-    read_limits,
+    read_json_option,
+    refusals_named,
 )
-from app.domain.tenant import Limits, Tenant
-from app.store.tenants import TenantExists, TenantUnknown
+from app.domain.account import DaySpan, usage_answer
+from app.domain.api_key import Grace
+from app.domain.ids import Mode
+from app.domain.pricing import format_credits
+from app.domain.tenant import Limits, Tenant, TenantChange
 from app.wiring import Store
 
-commands = typer.Typer(help="Teams: add, show, list, limit, disable.", no_args_is_help=True)
+commands = typer.Typer(
+    help="Teams: add, show, list, limit, set, disable, delete, rotate-secret, usage.",
+    no_args_is_help=True,
+)
 
 TenantId = Annotated[str, typer.Argument(help="Tenant id: a-z 0-9 _ -, at most 63 characters.")]
 
@@ -35,30 +44,42 @@ def add(
     limits: LimitsText = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a tenant."""
-    try:
-        new = Tenant(id=tenant, name=name or tenant, group=group, limits=read_limits(limits))
-    except ValidationError as refusal:
-        first = refusal.errors(include_url=False)[0]
-        raise CommandFailed(f"{first['loc'][0]}: {first['msg']}") from None
+    """Add a tenant. With --json its webhook secret is printed along with it."""
+    with refusals_named():
+        given = read_json_option("--limits", limits)
+        new = Tenant.read({"id": tenant, "name": name, "group": group, "limits": given})
 
-    async def work(store: Store) -> None:
-        try:
-            await store.tenants.add(new, now_ms=store.clock.now_ms())
-        except TenantExists:
-            raise CommandFailed(
-                f"tenant {tenant} exists already; see `reelgate tenant show {tenant}`"
-            ) from None
+    async def work(store: Store) -> str:
+        return await store.manage_tenants.create(new, OPERATOR)
 
-    on_store(work)
+    secret = on_store(work)
     _warn_of_unlimited_spending(new)
-    _print(new, as_json)
+    _print(new, as_json, webhook_secret=secret)
 
 
 @commands.command()
-def show(tenant: TenantId, as_json: AsJson = False) -> None:
+def show(
+    tenant: TenantId,
+    secrets: Annotated[
+        bool, typer.Option("--secrets", help="Show the webhook secret; the audit log tells of it.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Show a tenant."""
-    _print(on_store(lambda store: _get(store, tenant)), as_json)
+
+    async def work(store: Store) -> tuple[Tenant, str | None]:
+        found = await store.tenants.get(tenant)
+        if not secrets:
+            return found, None
+        return found, await store.manage_tenants.show_secret(tenant, OPERATOR)
+
+    found, secret = on_store(work)
+    if secrets:
+        _print(found, as_json, webhook_secret=secret)
+        if not as_json:
+            out.print(f"webhook secret: {secret or 'none'}")
+    else:
+        _print(found, as_json)
 
 
 @commands.command("list")
@@ -71,10 +92,7 @@ def list_tenants(as_json: AsJson = False) -> None:
     if not found:
         notes.print("no tenants yet; add one with `reelgate tenant add <id>`")
         return
-    rows = [
-        [t.id, t.name, t.group, "disabled" if t.disabled else "active", _shown(t.limits)]
-        for t in found
-    ]
+    rows = [[t.id, t.name, t.group, t.state, _shown(t.limits)] for t in found]
     print_table(["ID", "NAME", "GROUP", "STATE", "LIMITS"], rows)
 
 
@@ -82,21 +100,32 @@ def list_tenants(as_json: AsJson = False) -> None:
 def limit(
     tenant: TenantId,
     limits: Annotated[
-        str, typer.Option("--limits", help="The new limits as JSON; replaces all of them.")
+        str,
+        typer.Option(
+            "--limits", help="Limits to change as JSON; null lifts one, others stay as they are."
+        ),
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Replace a tenant's limits; what was used before still counts."""
-    wanted = read_limits(limits)
-
-    async def work(store: Store) -> Tenant:
-        await _get(store, tenant)
-        await store.tenants.set_limits(tenant, wanted)
-        return await _get(store, tenant)
-
-    changed = on_store(work)
+    """Change limits of a tenant; what was used before still counts."""
+    changed = _change(tenant, {"limits": read_json_option("--limits", limits)})
     _warn_of_unlimited_spending(changed)
     _print(changed, as_json)
+
+
+@commands.command("set")
+def set_label(
+    tenant: TenantId,
+    name: Annotated[str | None, typer.Option(help="Name for people.")] = None,
+    group: Annotated[str | None, typer.Option(help="Label for reports.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change the name or the group of a tenant."""
+    given = {"name": name, "group": group}
+    wanted = {field: value for field, value in given.items() if value is not None}
+    if not wanted:
+        raise CommandFailed("nothing to change: give --name or --group")
+    _print(_change(tenant, wanted), as_json)
 
 
 @commands.command()
@@ -106,20 +135,87 @@ def disable(
     as_json: AsJson = False,
 ) -> None:
     """Switch a tenant off: its keys create and read nothing from that instant."""
+    _print(_change(tenant, {"disabled": not enable}), as_json)
+
+
+@commands.command()
+def delete(
+    tenant: TenantId,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also with unfinished tasks, which are still settled.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete a tenant for good: its keys end, its id is never used again."""
+
+    async def work(store: Store) -> None:
+        await store.manage_tenants.delete(tenant, force=force, by=OPERATOR)
+
+    on_store(work)
+    if as_json:
+        print_json({"id": tenant, "deleted": True})
+    else:
+        notes.print(f"tenant {tenant} is deleted; its id stays taken")
+
+
+@commands.command("rotate-secret")
+def rotate_secret(
+    tenant: TenantId, grace_s: GraceSeconds = 86_400, as_json: AsJson = False
+) -> None:
+    """Give a tenant a new webhook secret; the old one signs along for the time of grace."""
+    with refusals_named():
+        grace = Grace.read({"grace_s": grace_s})
+
+    async def work(store: Store) -> str:
+        return await store.manage_tenants.rotate_secret(tenant, grace, OPERATOR)
+
+    secret = on_store(work)
+    if as_json:
+        print_json({"id": tenant, "webhook_secret": secret})
+    else:
+        print(secret)
+
+
+@commands.command()
+def usage(
+    tenant: TenantId,
+    first: Annotated[str, typer.Option("--from", help="First day of UTC, as 2026-11-22.")] = "",
+    last: Annotated[str, typer.Option("--to", help="Last day of UTC; today where missing.")] = "",
+    test: Annotated[
+        bool, typer.Option("--test", help="Of the test keys, not the live ones.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a tenant has used, by day; with --json by model and key too."""
+    mode: Mode = "test" if test else "live"
+
+    async def work(store: Store) -> dict[str, Any]:
+        span = DaySpan.read([("from", first), ("to", last)], today=_today(store))
+        figures = await store.accounts.of_tenant(tenant, mode, span.windows())
+        return usage_answer(span, figures, amount=format_credits, with_keys=True)
+
+    found = on_store(work)
+    if as_json:
+        print_json(found)
+        return
+    columns = ("tasks", "completed", "failed", "credits_used", "credits_reserved")
+    rows = [[day["date"], *(str(day[name]) for name in columns)] for day in found["data"]]
+    rows.append(["total", *(str(found["total"][name]) for name in columns)])
+    print_table(["DAY", "TASKS", "COMPLETED", "FAILED", "CREDITS USED", "RESERVED"], rows)
+
+
+def _today(store: Store) -> date:
+    return datetime.fromtimestamp(store.clock.now_ms() / 1000, UTC).date()
+
+
+def _change(tenant: str, given: dict[str, Any]) -> Tenant:
+    with refusals_named():
+        change = TenantChange.read(given)
 
     async def work(store: Store) -> Tenant:
-        await _get(store, tenant)
-        await store.tenants.set_disabled(tenant, disabled=not enable)
-        return await _get(store, tenant)
+        return await store.manage_tenants.change(tenant, change, OPERATOR)
 
-    _print(on_store(work), as_json)
-
-
-async def _get(store: Store, tenant_id: str) -> Tenant:
-    try:
-        return await store.tenants.get(tenant_id)
-    except TenantUnknown:
-        raise CommandFailed(f"there is no tenant {tenant_id}; see `reelgate tenant list`") from None
+    return on_store(work)
 
 
 def _warn_of_unlimited_spending(tenant: Tenant) -> None:
@@ -131,14 +227,13 @@ def _warn_of_unlimited_spending(tenant: Tenant) -> None:
 
 
 def _shown(limits: Limits) -> str:
-    found = {name: value for name, value in limits.public().items() if value is not None}
+    found = limits.model_dump(mode="json", exclude_none=True)
     return ", ".join(f"{name}={value}" for name, value in found.items()) or "none"
 
 
-def _print(tenant: Tenant, as_json: bool) -> None:
+def _print(tenant: Tenant, as_json: bool, **more: str | None) -> None:
     if as_json:
-        print_json(tenant.public())
+        print_json({**tenant.public(), **more})
         return
-    state = "disabled" if tenant.disabled else "active"
-    out.print(f"{tenant.id}  {tenant.name}  group {tenant.group}  {state}")
+    out.print(f"{tenant.id}  {tenant.name}  group {tenant.group}  {tenant.state}")
     out.print(f"limits: {_shown(tenant.limits)}")

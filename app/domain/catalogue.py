@@ -154,6 +154,13 @@ class Catalogue:
             return Model(name=name)
         raise ModelNotFound
 
+    def name_of(self, name: str) -> str:
+        """Return the catalogue's own name of a model, or `name` where it does not hold it."""
+        try:
+            return self.model(name).name
+        except ModelNotFound:
+            return name
+
 
 def read_catalogue(
     document: Mapping[str, Any],

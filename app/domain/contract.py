@@ -6,11 +6,12 @@ Every answer about a task is built here, stored as ready bytes, and sent unchang
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from app.domain.catalogue import UNKNOWN, Model
-from app.domain.ids import created_s
+from app.domain.ids import TASK_ID_PREFIX, created_s
 from app.domain.pricing import Microcredits
 from app.domain.public_text import public_text
 from app.domain.task import Finished, PublicStatus, Running, Task, Verdict
@@ -36,10 +37,22 @@ _REFUSED_CODES: Final = {
 }
 """The vendor's task error code for each HTTP status with which a create may be refused."""
 
+_OTHER_IDS: Final = re.compile(TASK_ID_PREFIX + r"[A-Za-z0-9_-]+")
 _GROUP_MARK: Final = "<group>"
 
 _DROPPED_FIELDS: Final = frozenset({"request_id", "trace_id", "callback_url"})
 """Fields that name the vendor's own records."""
+
+
+def task_credits(answer: Mapping[str, Any]) -> int | float:
+    """Return what an answer says the task has cost so far; 0 while it is unfinished."""
+    used = _mapping(answer.get("usage")).get("credits_used", 0)
+    return used if isinstance(used, int | float) else 0
+
+
+def shows_cancelled(answer: Mapping[str, Any]) -> bool:
+    """Say whether an answer shows the task as called off, by us or by the vendor."""
+    return bool(_mapping(answer.get("error")).get("code") == "request_cancelled")
 
 
 def shows_processing(body: bytes) -> bool:
@@ -52,7 +65,7 @@ def encode(answer: Mapping[str, Any]) -> bytes:
     return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
-def _credits(amount: Microcredits) -> int | float:
+def credits_number(amount: Microcredits) -> int | float:
     """Write an amount as a JSON number; exact to the microcredit below 9 billion credits."""
     whole, rest = divmod(amount, 1_000_000)
     return whole if rest == 0 else amount / 1_000_000
@@ -74,7 +87,7 @@ def pending_answer(task_id: str, model: Model, *, held: Microcredits, group: str
         "type": model.type,
         "usage": {
             **_known(billing_rule=model.billing_rule),
-            "credits_reserved": _credits(held),
+            "credits_reserved": credits_number(held),
             "user_group": group,
         },
     }
@@ -117,7 +130,7 @@ def created_answer(
         "usage": {
             **_mapping(pending.get("usage")),
             **_vendor_usage(own["usage"]),
-            "credits_reserved": _credits(held),
+            "credits_reserved": credits_number(held),
             "user_group": _mapping(pending.get("usage")).get("user_group"),
         },
     }
@@ -154,7 +167,7 @@ def task_answer(
                 for name in ("results", "result_data")
                 if report.get(name) is not None
             }
-            usage["credits_used"] = _credits(charged)
+            usage["credits_used"] = credits_number(charged)
         case Finished():
             answer |= {
                 "status": "failed",
@@ -221,9 +234,10 @@ def _renamed(value: Any, vendor_id: str, task_id: str, *, links_too: bool = True
     match value:
         case str():
             is_link = value.startswith(("https://", "http://"))
-            if not vendor_id or (is_link and not links_too):
+            if is_link and not links_too:
                 return value
-            return value.replace(vendor_id, task_id)
+            renamed = value.replace(vendor_id, task_id) if vendor_id else value
+            return renamed if is_link else _OTHER_IDS.sub(_unless(task_id), renamed)
         case list():
             return [_renamed(item, vendor_id, task_id, links_too=links_too) for item in value]
         case dict():
@@ -236,6 +250,14 @@ def _renamed(value: Any, vendor_id: str, task_id: str, *, links_too: bool = True
             }
         case _:
             return value
+
+
+def _unless(task_id: str) -> Callable[[re.Match[str]], str]:
+    """Return what to put in an id's place: nothing, unless it is the task's own.
+
+    The vendor's ids of earlier tasks mean nothing here, and are nobody's business (contract C3).
+    """
+    return lambda found: found[0] if found[0] == task_id else ""
 
 
 def _task_info(before: Any, given: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import zlib
@@ -51,6 +52,25 @@ def mint_api_key(mode: Mode, choose: Choose) -> str:
 def mint_key_id(choose: Choose) -> str:
     """Return a new public key id, which is no secret: `key_` and 12 characters."""
     return "key_" + "".join(choose(_LOWER_36) for _ in range(12))
+
+
+def family_of(key_id: str) -> str:
+    """Return the id of the key that a key goes back to through rotations; its own if it is first.
+
+    A key and those it was rotated to count against the same limits: a rotation spends nothing new.
+    """
+    return key_id.partition(".")[0]
+
+
+def next_key_id(key_id: str) -> str:
+    """Return the id of the key that `key_id` is rotated to: `key_x`, `key_x.2`, `key_x.3`."""
+    family, _, generation = key_id.partition(".")
+    return f"{family}.{int(generation or 1) + 1}"
+
+
+def mint_webhook_secret(random_bytes: bytes) -> str:
+    """Return a signing secret in the form of Standard Webhooks; it takes 24 to 64 random bytes."""
+    return "whsec_" + base64.b64encode(random_bytes).decode("ascii")
 
 
 def mode_of_api_key(text: str) -> Mode | None:

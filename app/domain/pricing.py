@@ -34,7 +34,7 @@ def parse_credits(text: str) -> Microcredits:
     """
     if _DECIMAL.fullmatch(text) is None:
         raise ValueError(
-            f"{text!r} is not a credit amount: write a decimal such as 12.5, at most six places"
+            f"{text[:32]!r} is not a credit amount: write a decimal like 12.5, at most six places"
         )
     amount = int(Decimal(text) * PER_CREDIT)
     if amount > MAX_CREDITS * PER_CREDIT:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 from app.errors import MalformedJson
@@ -48,6 +49,20 @@ class SpelledNumber(float):
         return value
 
 
+def plain(value: Any) -> Any:
+    """Return a parsed value with ordinary numbers; a whole one, however written, is an int."""
+    match value:
+        case SpelledNumber():
+            exact = Decimal(value.spelling)
+            return int(exact) if exact == exact.to_integral_value() else float(value)
+        case list():
+            return [plain(item) for item in value]
+        case dict():
+            return {name: plain(item) for name, item in value.items()}
+        case _:
+            return value
+
+
 def parse_object(raw: bytes) -> dict[str, Any]:
     """Read a JSON object; numbers become `SpelledNumber`.
 
@@ -56,7 +71,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     """
     value = _parse(raw)
     if not isinstance(value, dict):
-        raise MalformedJson('the body must be a JSON object, such as {"model": "sora-character"}')
+        raise MalformedJson('the body must be a JSON object, such as {"name": "value"}')
     _check(value, depth=1, path="")
     return value
 

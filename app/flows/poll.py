@@ -18,7 +18,8 @@ from app.domain.schedule import PollPace, next_poll_ms
 from app.domain.task import Finished, Running, Task, TaskState, judge
 from app.store.keys import Shard
 from app.store.schedule import Schedules
-from app.store.tasks import Change, TaskStore
+from app.store.task_steps import Change
+from app.store.tasks import TaskStore
 from app.telemetry import Metrics
 from app.upstream.client import VendorClient
 from app.upstream.wire import Reported, Unreadable
@@ -133,7 +134,8 @@ class PollTasks:
                 )
             case Finished():
                 body = contract.task_answer(task, report, verdict, charged=0)
-                return Change(TaskState.FAILED, contract.encode(body))
+                cancelled = contract.shows_cancelled(body)
+                return Change(TaskState.FAILED, contract.encode(body), cancelled=cancelled)
 
     async def _carry_out(self, task: Task, change: Change) -> None:
         moved = await self.tasks.advance(task, change, now_ms=self.clock.now_ms())

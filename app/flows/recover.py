@@ -11,7 +11,8 @@ from app.clock import Clock
 from app.domain.task import TaskState
 from app.store.keys import Shard
 from app.store.schedule import Schedules
-from app.store.tasks import Change, TaskStore
+from app.store.task_steps import Change
+from app.store.tasks import TaskStore
 from app.telemetry import Metrics
 
 log = structlog.get_logger(__name__)

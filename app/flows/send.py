@@ -30,7 +30,8 @@ from app.errors import (
     VendorUnreachable,
 )
 from app.store.keys import Shard
-from app.store.tasks import Acceptance, Change, NewTask, TaskStore
+from app.store.task_steps import Acceptance, Change, NewTask
+from app.store.tasks import TaskStore
 from app.telemetry import Metrics
 from app.upstream.client import VendorClient
 from app.upstream.keyring import VendorKey

@@ -15,12 +15,15 @@ from app.clock import Clock
 from app.detached import DetachedWork
 from app.domain import contract
 from app.domain.catalogue import Catalogue
-from app.domain.ids import mint_task_id
+from app.domain.ids import is_task_id, mint_task_id
+from app.domain.rates import Rates
 from app.domain.requests import CreateRequest, check_create
 from app.domain.tenant import Caller
-from app.errors import GatewayError, NoVendorKey, StoreUnavailable
+from app.errors import GatewayError, InvalidRequest, NoVendorKey, StoreUnavailable, TaskNotFound
 from app.flows.send import SendTask
-from app.store.tasks import NewTask, Replayed, TaskStore
+from app.store.task_reads import TaskReads
+from app.store.task_steps import NewTask, Replayed
+from app.store.tasks import TaskStore
 from app.telemetry import Metrics
 from app.upstream.keyring import VendorKey
 
@@ -40,10 +43,14 @@ class SubmitTiming:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """The answer to a create. `replayed`: an earlier call with the same Idempotency-Key gave it."""
+    """The answer to a create. `replayed`: an earlier call with the same Idempotency-Key gave it.
+
+    `rates` is how the caller stands after it, None where the admission did not say.
+    """
 
     answer: bytes
     replayed: bool
+    rates: Rates | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,7 @@ class SubmitVideo:
 
     catalogue: Catalogue
     tasks: TaskStore
+    reads: TaskReads
     send: SendTask
     running: DetachedWork
     clock: Clock
@@ -73,12 +81,56 @@ class SubmitVideo:
             raise NoVendorKey
         self.running.refuse_when_full()
         await failpoints.reach("submit.arrived")
+        try:
+            wanted = await self._translated(wanted, caller)
+        except (TaskNotFound, InvalidRequest):
+            # What the first call named may be forgotten by now; its answer is not.
+            if replay := await self._replay_of(wanted, caller, idempotency_key):
+                return replay
+            raise
         new = self._new_task(wanted, caller, idempotency_key)
         work = self.running.start(self._admit_and_send(new, wanted, key), name=f"submit {new.id}")
         if await self.running.finished_within(work, self.timing.answer_ms / 1000):
             return work.result()
         answer = await self.tasks.remember(caller, new.id, new.idempotency)
-        return await asyncio.shield(work) if answer is None else Created(answer, replayed=False)
+        if answer is None:
+            return await asyncio.shield(work)
+        return Created(answer, replayed=False, rates=None)
+
+    async def _translated(self, wanted: CreateRequest, caller: Caller) -> CreateRequest:
+        """Return the request with the vendor's ids for the caller's earlier tasks.
+
+        Raises:
+            TaskNotFound: one is not the caller's own.
+            InvalidRequest: one never reached the vendor.
+        """
+        vendor_ids: dict[str, str] = {}
+        for path, task_id in wanted.earlier_tasks.items():
+            if not is_task_id(task_id):
+                raise TaskNotFound(param=path)
+            try:
+                task = await self.reads.one(task_id, caller=caller, now_ms=self.clock.now_ms())
+            except TaskNotFound:
+                raise TaskNotFound(param=path) from None
+            if not task.vendor_id:
+                raise InvalidRequest(
+                    f"Invalid {path} parameter: that task has not been taken by the video service;"
+                    " name one that is completed",
+                    param=path,
+                )
+            vendor_ids[path] = task.vendor_id
+        return wanted.naming(vendor_ids) if vendor_ids else wanted
+
+    async def _replay_of(
+        self, wanted: CreateRequest, caller: Caller, idempotency_key: str
+    ) -> Created | None:
+        if not idempotency_key:
+            return None
+        name = _idempotency_name(idempotency_key)
+        found = await self.tasks.find_replay(
+            caller, name, wanted.fingerprint, now_ms=self.clock.now_ms()
+        )
+        return None if found is None else Created(found.answer, replayed=True, rates=None)
 
     async def _admit_and_send(self, new: NewTask, wanted: CreateRequest, key: VendorKey) -> Created:
         now_ms = self.clock.now_ms()
@@ -91,12 +143,13 @@ class SubmitVideo:
                 self.running.start(undoing, name=f"withdraw {new.id}")
             raise
         if isinstance(admission, Replayed):
-            return Created(admission.answer, replayed=True)
+            return Created(admission.answer, replayed=True, rates=admission.rates)
         task = admission.task
         self.metrics.tasks_admitted.labels(task.mode).inc()
         log.info("task.admitted", task_id=task.id, tenant_id=task.tenant_id, model=task.model)
         await failpoints.reach("submit.admitted")
-        return Created(await self.send(task, wanted, key), replayed=False)
+        answer = await self.send(task, wanted, key)
+        return Created(answer, replayed=False, rates=admission.rates)
 
     def _new_task(self, wanted: CreateRequest, caller: Caller, idempotency_key: str) -> NewTask:
         now_ms = self.clock.now_ms()

@@ -16,10 +16,14 @@ one script may touch a tenant's records and its shard's schedules, also on a clu
     rg:{sNN}:idem:<tenant>:…       hash    an idempotency key; no expiry while open, then a day
     rg:{sNN}:slots:<scope>         set     ids of tasks in flight; empties itself
     rg:{sNN}:rate:<scope>          hash    create bucket; expires when it would be full again
-    rg:{sNN}:usage:<tenant>:…      hash    held and settled credits of a day or month; 400 days
+    rg:{sNN}:reads:<scope>         hash    read bucket; the same
+    rg:{sNN}:usage:<tenant>:…      hash    tasks and credits of a day or month; 400 days
+    rg:{sNN}:list:<tenant>:…       zset    task ids by creation time; empties itself
     rg:{sNN}:polls                 zset    submitted tasks by the time of their next read; permanent
     rg:{sNN}:sends                 zset    tasks being sent, by the time of their doubt; permanent
     rg:{sNN}:doubts                zset    tasks in doubt by the time doubt began; permanent
+    rg:{sNN}:retires               zset    finished tasks by the time they are forgotten; permanent
+    rg:{sNN}:audit                 stream  what operators did to tenants of the shard; permanent
 """
 
 from __future__ import annotations
@@ -27,17 +31,21 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, get_args
+
+from app.domain.listing import ListName
 
 SHARD_COUNT: Final = 16
 SCHEMA_VERSION: Final = 1
 META: Final = "rg:meta"
 
+LIST_NAMES: Final[tuple[ListName, ...]] = get_args(ListName)
+
 PERMANENT_PATTERNS: Final = (
     r"rg:meta",
     r"rg:key:\{[0-9a-f]{64}\}",
-    r"rg:\{s\d\d\}:(epoch|tenants|polls|sends|doubts)",
-    r"rg:\{s\d\d\}:(tenant|keys|key):.+",
+    r"rg:\{s\d\d\}:(epoch|tenants|polls|sends|doubts|retires|audit)",
+    r"rg:\{s\d\d\}:(tenant|keys|key|list):.+",
 )
 """Keys that are meant to have no expiry, whatever happens."""
 
@@ -97,6 +105,16 @@ class Shard:
         """Sorted set: task id by the time its doubt began."""
         return self._name("doubts")
 
+    @property
+    def retires(self) -> str:
+        """Sorted set: `task_record.Retiring` by the time a finished task is forgotten."""
+        return self._name("retires")
+
+    @property
+    def audit(self) -> str:
+        """Stream: acts of operators, oldest first."""
+        return self._name("audit")
+
     def tenant(self, tenant_id: str) -> str:
         """Hash: a tenant."""
         return self._name(f"tenant:{tenant_id}")
@@ -125,17 +143,29 @@ class Shard:
         """Hash: one use of an Idempotency-Key; `digest` is that of path and key."""
         return self._name(f"idem:{tenant_id}:{mode}:{digest}")
 
-    def slots(self, tenant_id: str, mode: str, key_id: str = "") -> str:
-        """Set: tasks in flight of a tenant's mode, or of one key."""
-        return self._name(f"slots:{tenant_id}:{mode}:{key_id}")
+    def slots(self, tenant_id: str, mode: str, family: str = "") -> str:
+        """Set: tasks in flight of a tenant's mode, or of one key and those it was rotated to."""
+        return self._name(f"slots:{tenant_id}:{mode}:{family}")
 
-    def rate(self, tenant_id: str, mode: str, key_id: str = "") -> str:
-        """Hash: the create bucket of a tenant's mode, or of one key."""
-        return self._name(f"rate:{tenant_id}:{mode}:{key_id}")
+    def rate(self, tenant_id: str, mode: str, family: str = "") -> str:
+        """Hash: the create bucket of a tenant's mode, or of one key's family."""
+        return self._name(f"rate:{tenant_id}:{mode}:{family}")
+
+    def reads(self, tenant_id: str, mode: str, family: str = "") -> str:
+        """Hash: the read bucket of a tenant's mode, or of one key's family."""
+        return self._name(f"reads:{tenant_id}:{mode}:{family}")
 
     def usage(self, tenant_id: str, mode: str, window: str) -> str:
-        """Hash: held and settled credits of a window (`20261122` or `202611`)."""
+        """Hash: figures of a window (`20261122` or `202611`).
+
+        `tasks`, `completed`, `failed`, and in microcredits `held` and `settled`; each for the
+        tenant, with `:<family>` for a key, with `@<model>` for a model.
+        """
         return self._name(f"usage:{tenant_id}:{mode}:{window}")
+
+    def listed(self, tenant_id: str, mode: str, which: ListName, model: str = "") -> str:
+        """Sorted set: ids of a tenant's tasks by creation time; of one model, or of all of them."""
+        return self._name(f"list:{tenant_id}:{mode}:{which}:{model}")
 
 
 def windows(at_ms: int) -> tuple[str, str]:

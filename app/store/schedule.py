@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from app.store.keys import ALL_SHARDS, Shard
 from app.store.scripts import Script, store_errors
 
-ScheduleName = Literal["polls", "sends"]
+ScheduleName = Literal["polls", "sends", "retires"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Due:
 class Schedules:
     """The schedules an engine works through."""
 
-    NAMES: tuple[ScheduleName, ...] = ("sends", "polls")
+    NAMES: tuple[ScheduleName, ...] = ("sends", "polls", "retires")
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -49,7 +49,7 @@ class Schedules:
     async def claim(
         self, name: ScheduleName, shard: Shard, *, now_ms: int, lease_ms: int, most: int
     ) -> list[str]:
-        """Take due task ids of one schedule; each stays this process's for `lease_ms`."""
+        """Take due entries of one schedule; each stays this process's for `lease_ms`."""
         members: list[bytes] = await self._claim_due(
             schedule=getattr(shard, name), now_ms=now_ms, lease_ms=lease_ms, most=most
         )

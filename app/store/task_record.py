@@ -1,6 +1,9 @@
-"""A task's hash in Redis, read back."""
+"""A task's hash in Redis, read back, and the entry that outlives it until it is forgotten."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
 
 import structlog
 
@@ -41,3 +44,27 @@ def _task_of(fields: dict[bytes, bytes]) -> Task:
         submitted_ms=int(fields.get(b"submitted_ms", b"0")),
         reads=int(fields.get(b"reads", b"0")),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Retiring:
+    """A finished task on its way out; the entry names all its places, as its record may be gone."""
+
+    task_id: str
+    tenant_id: str
+    mode: str
+    model: str
+
+    @classmethod
+    def of(cls, task: Task) -> Self:
+        """Return the entry of a task."""
+        return cls(task.id, task.tenant_id, task.mode, task.model)
+
+    @classmethod
+    def read(cls, member: str) -> Self:
+        """Read the stored form back; only the model's name may hold a blank."""
+        return cls(*member.split(" ", 3))
+
+    def member(self) -> str:
+        """Return the stored form."""
+        return f"{self.task_id} {self.tenant_id} {self.mode} {self.model}"

@@ -1,50 +1,29 @@
-"""Tasks: admitted, accepted, advanced and read; one script each."""
+"""Tasks: admitted, accepted and advanced; one script each. Reading them is `task_reads`."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final
 
 from redis.asyncio import Redis
 
-from app.domain.pricing import Microcredits
-from app.domain.task import FINAL, Task, TaskState, check_arrow
+from app.domain.ids import family_of
+from app.domain.listing import ListName
+from app.domain.task import FINAL, Task, check_arrow
 from app.domain.tenant import Caller
-from app.errors import (
-    CreditExhausted,
-    GatewayError,
-    IdempotencyConflict,
-    IdempotencyInFlight,
-    InvalidKey,
-    ModelNotAllowed,
-    PriceUnknown,
-    RateLimited,
-    StoreForeign,
-    TaskNotFound,
-    TenantDisabled,
-    TooManyInFlight,
+from app.errors import IdempotencyInFlight, StoreForeign
+from app.store.keys import (
+    IDEMPOTENCY_TTL_MS,
+    LIST_NAMES,
+    USAGE_TTL_MS,
+    Shard,
+    windows,
 )
-from app.store.keys import ALL_SHARDS, IDEMPOTENCY_TTL_MS, USAGE_TTL_MS, Shard, windows
-from app.store.scripts import Script, store_errors
-from app.store.task_record import read_record
-
-REFUSALS: Final[dict[str, type[GatewayError]]] = {
-    error.reason: error
-    for error in (
-        StoreForeign,
-        InvalidKey,
-        TenantDisabled,
-        IdempotencyConflict,
-        IdempotencyInFlight,
-        ModelNotAllowed,
-        RateLimited,
-        TooManyInFlight,
-        PriceUnknown,
-        CreditExhausted,
-    )
-}
-"""What `admit.lua` and `read_task.lua` may refuse with, by the word they use."""
+from app.store.meter import rates_of_create
+from app.store.refusals import refusal
+from app.store.scripts import Script
+from app.store.task_record import Retiring
+from app.store.task_records import TaskRecords
+from app.store.task_steps import Acceptance, Admitted, Change, NewTask, Replayed
 
 IDEMPOTENCY_LEASE_MS: Final = 30_000
 """How long a first call keeps its Idempotency-Key to itself without an answer (contract C11)."""
@@ -52,85 +31,18 @@ IDEMPOTENCY_LEASE_MS: Final = 30_000
 _NO_IDEMPOTENCY: Final = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class NewTask:
-    """All that `admit` needs to know of a task that does not exist yet."""
-
-    id: str
-    caller: Caller
-    model: str
-    held_microcredits: Microcredits
-    price_is_known: bool
-    recover_ms: int
-    body_around_group: tuple[bytes, bytes]
-    request_body: str
-    idempotency: str
-    fingerprint: str
-
-    def admitted(self, *, now_ms: int, group: str) -> Task:
-        """Return the record that an admission at `now_ms` writes."""
-        return Task(
-            id=self.id,
-            tenant_id=self.caller.tenant_id,
-            key_id=self.caller.key_id,
-            mode=self.caller.mode,
-            model=self.model,
-            state=TaskState.SENDING,
-            version=1,
-            created_ms=now_ms,
-            held_microcredits=self.held_microcredits,
-            body=group.encode().join(self.body_around_group),
-            group=group,
-            idempotency=self.idempotency,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """The task is recorded as being sent; nobody else will send it."""
-
-    task: Task
-
-
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """The Idempotency-Key was used before with an equal body; this was its answer."""
-
-    task_id: str
-    answer: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Acceptance:
-    """What the vendor's yes changes in a task."""
-
-    vendor_id: str
-    vendor_key_id: str
-    held_microcredits: Microcredits
-    body: bytes
-    poll_at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One decided step of a task. `due_ms` is the next read, or the beginning of the doubt."""
-
-    state: TaskState
-    body: bytes
-    charged_microcredits: Microcredits = 0
-    due_ms: int = 0
-
-
-class TaskStore:
+class TaskStore(TaskRecords):
     """The records of all tasks. Methods named as changes run one script and are atomic."""
 
     def __init__(self, redis: Redis, epoch_id: str, *, retention_ms: int) -> None:
-        self._redis, self._epoch_id, self._retention_ms = redis, epoch_id, retention_ms
+        super().__init__(redis)
+        self._epoch_id, self._retention_ms = epoch_id, retention_ms
         self._admit = Script(redis, "admit")
         self._accept = Script(redis, "accept")
         self._remember = Script(redis, "remember")
         self._advance = Script(redis, "advance")
-        self._read_task = Script(redis, "read_task")
+        self._find_replay = Script(redis, "find_replay")
+        self._forget_task = Script(redis, "forget_task")
 
     async def admit(self, new: NewTask, *, now_ms: int) -> Admitted | Replayed:
         """Check every limit, hold the price, take the slots and record the task, all or nothing.
@@ -138,7 +50,7 @@ class TaskStore:
         Safe to repeat with the same idempotency key: the first admission answers again.
 
         Raises:
-            GatewayError: one of `REFUSALS`; nothing was written.
+            GatewayError: one of `refusals.REFUSALS`; nothing was written.
             StoreUnavailable: no reply; the task is either fully admitted or not at all, and one
                 that was admitted becomes doubtful at its recovery time.
         """
@@ -149,6 +61,7 @@ class TaskStore:
             task_id=new.id,
             tenant_id=new.caller.tenant_id,
             key_id=new.caller.key_id,
+            family=new.caller.family,
             mode=new.caller.mode,
             model=new.model,
             hold=new.held_microcredits,
@@ -166,13 +79,36 @@ class TaskStore:
             usage_ttl_ms=USAGE_TTL_MS,
         )
         if outcome == b"refused":
-            reason, wait_ms = rest[0].decode(), int(rest[1])
-            raise REFUSALS[reason](retry_after_s=-(-wait_ms // 1000) or None)
+            raise refusal(rest[0], rest[1])
         if outcome == b"replayed":
-            return Replayed(rest[0].decode(), rest[1])
+            return Replayed(rest[0].decode(), rest[1], rates_of_create(*rest[2]))
         if outcome == b"unanswered":
             return await self._answer_orphan(new, rest[0].decode())
-        return Admitted(new.admitted(now_ms=now_ms, group=rest[0].decode()))
+        admitted = new.admitted(now_ms=now_ms, group=rest[0].decode())
+        return Admitted(admitted, rates_of_create(*rest[1]))
+
+    async def find_replay(
+        self, caller: Caller, idempotency: str, fingerprint: str, *, now_ms: int
+    ) -> Replayed | None:
+        """Return the answer that an Idempotency-Key got before, or None where it got none.
+
+        Raises:
+            IdempotencyConflict: it was used with another body.
+            InvalidKey, TenantDisabled, StoreForeign: the caller may not ask.
+        """
+        shard = Shard.of(caller.tenant_id)
+        outcome, *rest = await self._find_replay(
+            epoch=shard.epoch,
+            tenant=shard.tenant(caller.tenant_id),
+            key=shard.key(caller.tenant_id, caller.key_id),
+            idem=shard.idempotency(caller.tenant_id, caller.mode, idempotency),
+            now_ms=now_ms,
+            epoch_id=self._epoch_id,
+            fingerprint=fingerprint,
+        )
+        if outcome == b"refused":
+            raise refusal(rest[0])
+        return Replayed(rest[0].decode(), rest[1], None) if rest else None
 
     async def _answer_orphan(self, new: NewTask, task_id: str) -> Replayed:
         """Answer for a first call whose process is gone: with the task as it stands.
@@ -183,7 +119,7 @@ class TaskStore:
         answer = await self.remember(new.caller, task_id, new.idempotency)
         if answer is None:
             raise IdempotencyInFlight
-        return Replayed(task_id, answer)
+        return Replayed(task_id, answer, None)
 
     async def accept(self, task: Task, acceptance: Acceptance, *, now_ms: int) -> bytes:
         """Record the vendor's yes and return the answer to the create.
@@ -213,7 +149,8 @@ class TaskStore:
             body=acceptance.body,
             poll_at_ms=acceptance.poll_at_ms,
             keyed=int(bool(task.idempotency)),
-            key_id=task.key_id,
+            family=family_of(task.key_id),
+            model=task.model,
         )
         if outcome == b"stale":
             return await self.answer_of(task)
@@ -259,13 +196,15 @@ class TaskStore:
             request=shard.request(task.id),
             idem=self._idempotency_of(task),
             slots=shard.slots(task.tenant_id, task.mode),
-            key_slots=shard.slots(task.tenant_id, task.mode, task.key_id),
+            key_slots=shard.slots(task.tenant_id, task.mode, family_of(task.key_id)),
             ledger=shard.ledger(task.id),
             sends=shard.sends,
             doubts=shard.doubts,
             polls=shard.polls,
+            retires=shard.retires,
             day=day,
             month=month,
+            **_lists_at_the_end(task, change),
             now_ms=now_ms,
             task_id=task.id,
             version=task.version,
@@ -274,78 +213,32 @@ class TaskStore:
             final=int(change.state in FINAL),
             charged=change.charged_microcredits,
             due_ms=change.due_ms,
-            key_id=task.key_id,
+            family=family_of(task.key_id),
+            model=task.model,
+            outcome=change.outcome,
+            retire_member=Retiring.of(task).member(),
             keyed=int(bool(task.idempotency)),
             task_expires_ms=now_ms + self._retention_ms,
             idem_expires_ms=now_ms + IDEMPOTENCY_TTL_MS,
         )
         return bool(outcome == b"advanced")
 
-    async def read(self, task_id: str, *, caller: Caller, now_ms: int) -> tuple[bytes, bool]:
-        """Return the answer to a status read, and whether the task is finished.
-
-        Raises:
-            TaskNotFound: unknown, expired, of another tenant, or of the tenant's other mode.
-            InvalidKey: the key was revoked or has expired.
-            TenantDisabled: the operator switched the tenant off.
-            StoreForeign: the store was emptied or exchanged; nothing can be said of the task.
-        """
-        shard = Shard.of(caller.tenant_id)
-        outcome, *rest = await self._read_task(
-            epoch=shard.epoch,
-            tenant=shard.tenant(caller.tenant_id),
-            key=shard.key(caller.tenant_id, caller.key_id),
-            task=shard.task(task_id),
-            now_ms=now_ms,
-            epoch_id=self._epoch_id,
-            tenant_id=caller.tenant_id,
-            mode=caller.mode,
+    async def forget(self, retiring: Retiring) -> bool:
+        """Delete what is left of a finished task whose days are over; False if nothing was left."""
+        shard, place = Shard.of(retiring.tenant_id), (retiring.tenant_id, retiring.mode)
+        gone: int = await self._forget_task(
+            retires=shard.retires,
+            task=shard.task(retiring.task_id),
+            ledger=shard.ledger(retiring.task_id),
+            lists=[
+                shard.listed(*place, which, model)
+                for which in LIST_NAMES
+                for model in ("", retiring.model)
+            ],
+            member=retiring.member(),
+            task_id=retiring.task_id,
         )
-        if outcome == b"refused":
-            raise REFUSALS[rest[0].decode()]
-        if outcome == b"unknown":
-            raise TaskNotFound
-        return rest[0], TaskState(rest[1].decode()) in FINAL
-
-    async def load(self, shard: Shard, task_ids: list[str]) -> list[Task]:
-        """Return tasks of one shard, in one round trip.
-
-        Missing ones are left out, and so is, with a log entry, one that this version cannot read:
-        a newer one may have written it, and its neighbours must not wait for that.
-        """
-        with store_errors():
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for task_id in task_ids:
-                    pipe.hgetall(shard.task(task_id))
-                found: list[dict[bytes, bytes]] = await pipe.execute()
-        return [task for fields in found if fields and (task := read_record(fields)) is not None]
-
-    async def find(self, task_id: str) -> dict[str, str] | None:
-        """Return every stored field of a task, whoever owns it; for operators.
-
-        Ids carry no shard, so all shards are asked, in one round trip.
-        """
-        with store_errors():
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for shard in ALL_SHARDS:
-                    pipe.hgetall(shard.task(task_id))
-                found: list[dict[bytes, bytes]] = await pipe.execute()
-        for fields in found:
-            if fields:
-                return {
-                    name.decode(): value.decode("utf-8", "replace")
-                    for name, value in fields.items()
-                }
-        return None
-
-    async def ledger(self, tenant_id: str, task_id: str) -> list[tuple[int, str, Microcredits]]:
-        """Return a task's money movements, oldest first: instant, kind, amount."""
-        with store_errors():
-            lines: list[bytes] = await cast(
-                Awaitable[Any], self._redis.lrange(Shard.of(tenant_id).ledger(task_id), 0, -1)
-            )
-        entries = (line.decode("ascii").split(" ") for line in lines)
-        return [(int(at_ms), kind, int(amount)) for at_ms, kind, amount in entries]
+        return gone > 0
 
     def _idempotency_of(self, task: Task) -> str:
         return Shard.of(task.tenant_id).idempotency(
@@ -367,23 +260,45 @@ class TaskStore:
 def _admit_keys(new: NewTask, now_ms: int) -> dict[str, str]:
     """Return the keys that an admission touches; all lie in the tenant's shard."""
     caller, shard = new.caller, Shard.of(new.caller.tenant_id)
-    tenant_id, key_id, mode = caller.tenant_id, caller.key_id, caller.mode
+    tenant_id, mode, family = caller.tenant_id, caller.mode, caller.family
     day, month = windows(now_ms)
     return {
         "epoch": shard.epoch,
         "tenant": shard.tenant(tenant_id),
-        "key": shard.key(tenant_id, key_id),
+        "key": shard.key(tenant_id, caller.key_id),
         "idem": shard.idempotency(tenant_id, mode, new.idempotency or _NO_IDEMPOTENCY),
         "rate": shard.rate(tenant_id, mode),
-        "key_rate": shard.rate(tenant_id, mode, key_id),
+        "key_rate": shard.rate(tenant_id, mode, family),
         "slots": shard.slots(tenant_id, mode),
-        "key_slots": shard.slots(tenant_id, mode, key_id),
+        "key_slots": shard.slots(tenant_id, mode, family),
         "day": shard.usage(tenant_id, mode, day),
         "month": shard.usage(tenant_id, mode, month),
         "task": shard.task(new.id),
         "request": shard.request(new.id),
         "ledger": shard.ledger(new.id),
         "sends": shard.sends,
+        "all_list": shard.listed(tenant_id, mode, "all"),
+        "all_of_model": shard.listed(tenant_id, mode, "all", new.model),
+        "open_list": shard.listed(tenant_id, mode, "open"),
+        "open_of_model": shard.listed(tenant_id, mode, "open", new.model),
+    }
+
+
+def _lists_at_the_end(task: Task, change: Change) -> dict[str, str]:
+    """Return the lists that a finished task is moved between."""
+    shard = Shard.of(task.tenant_id)
+    closed: ListName = "completed" if change.outcome == "completed" else "failed"
+    kinds: dict[str, ListName] = {
+        "all": "all",
+        "open": "open",
+        "closed": closed,
+        "cancelled": "cancelled",
+    }
+    place = task.tenant_id, task.mode
+    return {
+        f"{kind}_{scope}": shard.listed(*place, which, model)
+        for kind, which in kinds.items()
+        for scope, model in (("list", ""), ("of_model", task.model))
     }
 
 

@@ -1,267 +1,193 @@
-"""Tenants and their API keys."""
+"""Tenants: created, changed, deleted and read."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from app.domain.ids import Mode, digest_of_api_key
-from app.domain.tenant import LIMIT_FIELDS, Caller, Limits, Tenant
-from app.errors import StoreForeign
-from app.store.keys import ALL_SHARDS, Shard, key_index
+from app.domain.audit import Act
+from app.domain.tenant import Tenant, TenantChange
+from app.errors import StoreForeign, TasksOpen, TenantExists, TenantNotFound
+from app.store.keys import ALL_SHARDS, Shard
 from app.store.scripts import Script, store_errors
 
-_KNOWN_CALLERS = 50_000
-"""Callers remembered by a process; about 20 MB when full."""
-
-
-class TenantExists(Exception):
-    """A tenant of that id exists already."""
-
-
-class TenantUnknown(Exception):
-    """No tenant of that id exists."""
-
-
-class KeyUnknown(Exception):
-    """The tenant has no key of that id."""
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """An API key as operators see it; the secret itself is stored nowhere."""
-
-    id: str
-    tenant_id: str
-    name: str
-    mode: str
-    state: str
-    created_ms: int
-    expires_ms: int | None
-    limits: Limits
-
-    def public(self) -> dict[str, Any]:
-        """Return the form operators read."""
-        return {
-            "id": self.id,
-            "tenant": self.tenant_id,
-            "name": self.name,
-            "mode": self.mode,
-            "state": self.state,
-            "created_ms": self.created_ms,
-            "expires_ms": self.expires_ms,
-            "limits": self.limits.public(),
-        }
+_SHOWN_CHARS = 64
+"""Of an id that was asked for and is not there; a real one is no longer."""
 
 
 class TenantStore:
-    """Tenants, keys and limits; every change is checked against the store's epoch."""
+    """Tenants and their limits; every change checks the store's epoch and records its act."""
 
     def __init__(self, redis: Redis, epoch_id: str) -> None:
         self._redis, self._epoch_id = redis, epoch_id
         self._add_tenant = Script(redis, "add_tenant")
-        self._change_record = Script(redis, "change_record")
-        self._issue_key = Script(redis, "issue_key")
-        self._callers: dict[str, Caller] = {}
+        self._change_tenant = Script(redis, "change_tenant")
+        self._delete_tenant = Script(redis, "delete_tenant")
+        self._rotate_webhook_secret = Script(redis, "rotate_webhook_secret")
 
-    async def add(self, tenant: Tenant, *, now_ms: int) -> None:
+    async def add(self, tenant: Tenant, webhook_secret: str, act: Act) -> None:
         """Create a tenant with its limits.
 
         Raises:
-            TenantExists: nothing was changed.
+            TenantExists: nothing was changed; the id is or was another's.
         """
         shard = Shard.of(tenant.id)
+        stored = {"created_ms": str(act.at_ms), "webhook_secret": webhook_secret}
         outcome = await self._add_tenant(
             epoch=shard.epoch,
             tenant=shard.tenant(tenant.id),
             tenants=shard.tenants,
-            now_ms=now_ms,
+            audit=shard.audit,
             epoch_id=self._epoch_id,
             tenant_id=tenant.id,
-            name=tenant.name,
-            group=tenant.group,
-            limits=_lines(tenant.limits.fields()),
+            fields=written(tenant.fields() | stored),
+            entry=act.entry(),
         )
-        _refuse_foreign(outcome)
+        refuse_foreign(outcome)
         if outcome == b"exists":
-            raise TenantExists(tenant.id)
+            raise TenantExists(
+                f"tenant {tenant.id} exists already, or did once: ids are never used again"
+            )
 
     async def get(self, tenant_id: str) -> Tenant:
         """Return a tenant.
 
         Raises:
-            TenantUnknown: there is none of that id.
+            TenantNotFound: there is none of that id, or no longer.
         """
-        found = await self._hash(Shard.of(tenant_id).tenant(tenant_id))
-        if not found:
-            raise TenantUnknown(tenant_id)
-        return Tenant(
-            id=tenant_id,
-            name=found["name"],
-            group=found["group"],
-            disabled=found["state"] != "active",
-            limits=Limits.of_fields(found),
-        )
+        return Tenant.of_fields(await self._living(tenant_id))
+
+    async def webhook_secret(self, tenant_id: str) -> str | None:
+        """Return the secret a tenant's webhooks are signed with.
+
+        Raises:
+            TenantNotFound: there is none of that id, or no longer.
+        """
+        return (await self._living(tenant_id)).get("webhook_secret")
 
     async def all(self) -> list[Tenant]:
-        """Return every tenant, by id."""
-        ids: list[str] = []
+        """Return every tenant, by id, in two round trips."""
         with store_errors():
-            for shard in ALL_SHARDS:
-                members: set[bytes] = await cast(
-                    Awaitable[Any], self._redis.smembers(shard.tenants)
-                )
-                ids.extend(member.decode() for member in members)
-        return [await self.get(tenant_id) for tenant_id in sorted(ids)]
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for shard in ALL_SHARDS:
+                    pipe.smembers(shard.tenants)
+                members: list[set[bytes]] = await pipe.execute()
+            ids = sorted(tenant_id.decode() for found in members for tenant_id in found)
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for tenant_id in ids:
+                    pipe.hgetall(Shard.of(tenant_id).tenant(tenant_id))
+                records: list[dict[bytes, bytes]] = await pipe.execute()
+        # One that was deleted between the two is left out.
+        return [Tenant.of_fields(text(record)) for record in records if b"id" in record]
 
-    async def set_limits(self, tenant_id: str, limits: Limits) -> None:
-        """Replace a tenant's limits; what was used before still counts.
+    async def change(self, tenant_id: str, change: TenantChange, act: Act) -> None:
+        """Change what is named and lift limits that are named null; what was used still counts.
 
-        Raises:
-            TenantUnknown: there is none of that id.
-        """
-        fields = limits.fields()
-        missing = [name for name in LIMIT_FIELDS if name not in fields]
-        await self._change(tenant_id, Shard.of(tenant_id).tenant(tenant_id), fields, missing)
-
-    async def set_disabled(self, tenant_id: str, *, disabled: bool) -> None:
-        """Switch a tenant off or on; off, its keys create and read nothing from that instant.
+        Off, a tenant's keys create and read nothing from that instant.
 
         Raises:
-            TenantUnknown: there is none of that id.
+            TenantNotFound: there is none of that id, or no longer; nothing was changed.
         """
-        state = "disabled" if disabled else "active"
-        await self._change(tenant_id, Shard.of(tenant_id).tenant(tenant_id), {"state": state}, [])
-
-    async def issue_key(self, key: ApiKey, *, secret: str, now_ms: int) -> None:
-        """Store a new key by its digest: the tenant's shard first, then the index that leads to it.
-
-        Raises:
-            TenantUnknown: there is none of that id; nothing was stored.
-        """
-        tenant_id = key.tenant_id
-        shard, digest = Shard.of(tenant_id), digest_of_api_key(secret)
-        outcome = await self._issue_key(
+        shard = Shard.of(tenant_id)
+        outcome = await self._change_tenant(
             epoch=shard.epoch,
             tenant=shard.tenant(tenant_id),
-            key=shard.key(tenant_id, key.id),
-            keys=shard.keys(tenant_id),
-            now_ms=now_ms,
+            audit=shard.audit,
             epoch_id=self._epoch_id,
-            key_id=key.id,
-            name=key.name,
-            mode=key.mode,
-            digest=digest,
-            expires_ms="" if key.expires_ms is None else key.expires_ms,
-            limits=_lines(key.limits.fields()),
+            set=written(change.fields()),
+            unset="".join(f"{name}\n" for name in change.limits.lifted()),
+            entry=act.entry(),
         )
-        _refuse_foreign(outcome)
+        refuse_foreign(outcome)
         if outcome == b"unknown":
-            raise TenantUnknown(tenant_id)
-        index: dict[Any, Any] = {"tenant": tenant_id, "key": key.id, "mode": key.mode}
-        with store_errors():
-            await cast(Awaitable[Any], self._redis.hset(key_index(digest), mapping=index))
+            raise no_tenant(tenant_id)
 
-    async def keys(self, tenant_id: str) -> list[ApiKey]:
-        """Return a tenant's keys, oldest first.
-
-        Raises:
-            TenantUnknown: there is none of that id.
-        """
-        await self.get(tenant_id)
-        shard = Shard.of(tenant_id)
-        with store_errors():
-            ids: set[bytes] = await cast(
-                Awaitable[Any], self._redis.smembers(shard.keys(tenant_id))
-            )
-        found = [await self._hash(shard.key(tenant_id, key_id.decode())) for key_id in ids]
-        keys = [
-            ApiKey(
-                id=fields["id"],
-                tenant_id=tenant_id,
-                name=fields["name"],
-                mode=fields["mode"],
-                state=fields["state"],
-                created_ms=int(fields["created_ms"]),
-                expires_ms=int(fields["expires_ms"]) if "expires_ms" in fields else None,
-                limits=Limits.of_fields(fields),
-            )
-            for fields in found
-            if fields
-        ]
-        return sorted(keys, key=lambda key: (key.created_ms, key.id))
-
-    async def revoke_key(self, tenant_id: str, key_id: str) -> None:
-        """End a key; from that instant no process creates or reads with it.
-
-        Raises:
-            KeyUnknown: the tenant has no such key.
-        """
-        record = Shard.of(tenant_id).key(tenant_id, key_id)
-        try:
-            await self._change(tenant_id, record, {"state": "revoked"}, [])
-        except TenantUnknown:
-            raise KeyUnknown(key_id) from None
-
-    async def find_caller(self, secret: str, mode: Mode) -> Caller | None:
-        """Return whose key this is, or None. Says nothing about whether the key still works.
-
-        A key never changes its owner, so the answer is remembered; state, expiry and limits are
-        checked by the script that serves the request.
-
-        Raises:
-            StoreForeign: the store was emptied or exchanged, so nobody can be known.
-        """
-        digest = digest_of_api_key(secret)
-        known = self._callers.get(digest)
-        if known is not None:
-            return known
-        found = await self._hash(key_index(digest))
-        if not found:
-            await self._refuse_when_emptied()
-        if not found or found["mode"] != mode:
-            return None
-        if len(self._callers) >= _KNOWN_CALLERS:
-            self._callers.pop(next(iter(self._callers)))
-        caller = Caller(tenant_id=found["tenant"], key_id=found["key"], mode=mode)
-        self._callers[digest] = caller
-        return caller
-
-    async def _refuse_when_emptied(self) -> None:
-        """Keep an emptied store from making every key look unknown, which callers take as final."""
-        with store_errors():
-            epoch = await self._redis.get(ALL_SHARDS[0].epoch)
-        if epoch != self._epoch_id.encode("ascii"):
-            raise StoreForeign
-
-    async def _hash(self, name: str) -> dict[str, str]:
-        with store_errors():
-            found: dict[bytes, bytes] = await cast(Awaitable[Any], self._redis.hgetall(name))
-        return {field.decode(): value.decode() for field, value in found.items()}
-
-    async def _change(
-        self, tenant_id: str, record: str, fields: Mapping[str, str], removed: list[str]
+    async def rotate_webhook_secret(
+        self, tenant_id: str, secret: str, *, old_until_ms: int, act: Act
     ) -> None:
-        outcome = await self._change_record(
-            epoch=Shard.of(tenant_id).epoch,
-            record=record,
+        """Sign with another secret, and with the one before until `old_until_ms`.
+
+        Raises:
+            TenantNotFound: there is none of that id, or no longer; nothing was changed.
+        """
+        shard = Shard.of(tenant_id)
+        outcome = await self._rotate_webhook_secret(
+            epoch=shard.epoch,
+            tenant=shard.tenant(tenant_id),
+            audit=shard.audit,
             epoch_id=self._epoch_id,
-            set=_lines(fields),
-            unset="".join(f"{name}\n" for name in removed),
+            secret=secret,
+            until_ms=old_until_ms,
+            entry=act.entry(),
         )
-        _refuse_foreign(outcome)
+        refuse_foreign(outcome)
         if outcome == b"unknown":
-            raise TenantUnknown(tenant_id)
+            raise no_tenant(tenant_id)
+
+    async def delete(self, tenant_id: str, *, force: bool, act: Act) -> None:
+        """End a tenant for good: its id stays taken, its keys open nothing from that instant.
+
+        Unfinished tasks, which only `force` allows, go on and are settled.
+
+        Raises:
+            TenantNotFound: there is none of that id, or no longer.
+            TasksOpen: it has unfinished tasks, and `force` is not set; nothing was changed.
+        """
+        shard = Shard.of(tenant_id)
+        outcome, *rest = await self._delete_tenant(
+            epoch=shard.epoch,
+            tenant=shard.tenant(tenant_id),
+            tenants=shard.tenants,
+            live_tasks=shard.listed(tenant_id, "live", "open"),
+            test_tasks=shard.listed(tenant_id, "test", "open"),
+            audit=shard.audit,
+            epoch_id=self._epoch_id,
+            tenant_id=tenant_id,
+            now_ms=act.at_ms,
+            force=int(force),
+            entry=act.entry(),
+        )
+        refuse_foreign(outcome)
+        if outcome == b"unknown":
+            raise no_tenant(tenant_id)
+        if outcome == b"open":
+            tasks = "1 unfinished task" if rest[0] == 1 else f"{rest[0]} unfinished tasks"
+            raise TasksOpen(
+                f"tenant {tenant_id} has {tasks}: wait, or delete with force (force=true, --force)"
+            )
+
+    async def _living(self, tenant_id: str) -> dict[str, str]:
+        with store_errors():
+            found: dict[bytes, bytes] = await cast(
+                Awaitable[Any], self._redis.hgetall(Shard.of(tenant_id).tenant(tenant_id))
+            )
+        if b"id" not in found:
+            raise no_tenant(tenant_id)
+        return text(found)
 
 
-def _lines(fields: Mapping[str, str]) -> str:
-    """Write fields as the scripts read them: name and value, each on a line of its own."""
+def no_tenant(tenant_id: str) -> TenantNotFound:
+    """Return the error for an id that no tenant has."""
+    return TenantNotFound(f"there is no tenant {tenant_id[:_SHOWN_CHARS]}")
+
+
+def written(fields: Mapping[str, str]) -> str:
+    """Write fields as `fields.lua` reads them: name and value, each on a line of its own."""
     return "".join(f"{name}\n{value}\n" for name, value in fields.items())
 
 
-def _refuse_foreign(outcome: bytes) -> None:
+def text(record: Mapping[bytes, bytes]) -> dict[str, str]:
+    """Return a hash as text."""
+    return {field.decode(): value.decode() for field, value in record.items()}
+
+
+def refuse_foreign(outcome: bytes) -> None:
+    """Let any outcome pass but that of a store that is not the expected one.
+
+    Raises:
+        StoreForeign: the store was emptied or exchanged; nothing was changed.
+    """
     if outcome == b"store_foreign":
         raise StoreForeign

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 
 from app.errors import TYPE_BY_STATUS
-from tests.api.schema import problems
+from tests.api.schema import problems, resolved
 
 ALWAYS = {"code", "message", "type", "reason", "request_id"}
 SOMETIMES = {"param", "fallback_suggestion"}
@@ -64,12 +65,28 @@ class Document:
         assert listed is not None, f"{method} {path} must not answer {answer.status_code}"
         for kind, media in listed.get("content", {}).items():
             assert answer.headers["content-type"] == kind
-            found = list(problems(answer.json(), media["schema"], self.content))
+            found = problems(answer.json(), media["schema"], self.content)
             assert found == [], f"{method} {path} is not as documented: {found}"
+        found = list(self._header_problems(answer, listed))
+        assert found == [], f"{method} {path} is not as documented: {found}"
         if answer.status_code >= 400:
             reason = error_of(answer)["reason"]
             assert reason in re.findall(r"\w+", listed["description"]), (
                 f"{method} {path}: {answer.status_code} is documented, the reason {reason} is not"
+            )
+
+    def _header_problems(self, answer: httpx2.Response, listed: dict[str, Any]) -> Iterator[str]:
+        for name, referred in listed.get("headers", {}).items():
+            header = resolved(referred, self.content)
+            if name not in answer.headers:
+                if header.get("required", False):
+                    yield f"{name} is missing"
+                continue
+            value: Any = answer.headers[name]
+            if header["schema"]["type"] == "integer" and value.isascii() and value.isdigit():
+                value = int(value)
+            yield from (
+                f"{name} {each}" for each in problems(value, header["schema"], self.content)
             )
 
     def operation(self, method: str, path: str) -> dict[str, Any] | None:

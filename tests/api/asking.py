@@ -1,6 +1,8 @@
-"""Requests that a well-behaved client would not send."""
+"""Requests that a bed has no word of its own for."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import httpx2
 
@@ -25,3 +27,20 @@ async def post_bytes(
     if not any(name == "content-type" for name, _ in more):
         headers.append(("content-type", "application/json"))
     return await bed.http.post(CREATE_PATH, content=content, headers=headers)
+
+
+async def get(bed: Bed, key: str, path: str) -> httpx2.Response:
+    """Ask for a path, with its query."""
+    return await bed.http.get(path, headers=[bearer(key)])
+
+
+async def shown(bed: Bed, key: str, path: str) -> Any:
+    """Return what is answered to a read that must go well."""
+    answer = await get(bed, key, path)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def ask_batch(bed: Bed, key: str, body: Any) -> httpx2.Response:
+    """Send a batch read."""
+    return await bed.http.post("/v1/tasks/batch", json=body, headers=[bearer(key)])

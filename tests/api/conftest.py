@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from tests.api.answers import Document
+from tests.api.operating import WITH_ADMIN, Operator
 from tests.support.bed import Bed
+from tests.support.key_lives import keys_that_never_end
 
 OpenBed = Callable[..., AbstractAsyncContextManager[Bed]]
 
@@ -25,3 +27,12 @@ def open_gateway_bed(open_gateway_bed: OpenBed) -> OpenBed:
             yield bed
 
     return opened
+
+
+@pytest.fixture
+async def operator(open_gateway_bed: OpenBed) -> AsyncIterator[Operator]:
+    """Whoever holds the admin token of a gateway; no key may be left to live for ever."""
+    async with open_gateway_bed(**WITH_ADMIN) as bed:
+        yield Operator(bed)
+        left = await keys_that_never_end(bed.gateway.store.redis)
+    assert left == [], "these keys have no expiry and are not named permanent in app/store/keys.py"

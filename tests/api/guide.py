@@ -1,7 +1,8 @@
-"""Reads docs/api.md as a program: the commands in it, and the answers it promises."""
+"""Reads a guide as a program: the commands in it, and the answers it promises."""
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -9,14 +10,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 
-GUIDE = Path(__file__).parents[2] / "docs" / "api.md"
+import httpx2
+
+DOCS = Path(__file__).parents[2] / "docs"
+GUIDE = DOCS / "api.md"
+OPERATORS_GUIDE = DOCS / "admin-api.md"
 
 VOLATILE = (
     (r"task-unified-[0-9]{10}-[0-9a-z]{25}", "<task>"),
     (r"req_[0-9a-f]{24}", "<request>"),
-    (r'"created": ?[0-9]{10}', '"created": <second>'),
+    (r'"(created|created_at)": ?[0-9]{10}', r'"\1": <second>'),
+    (r'"(date|from|to)": ?"[0-9]{4}-[0-9]{2}-[0-9]{2}"', r'"\1": <day>'),
     (r"chr_\w{8}#", "<character>"),
     (r"media\.example\.com/[0-9a-f]{16}/", "media.example.com/<folder>/"),
+    (r"key_[0-9a-z]{12}", "<key>"),
+    (r"rg_live_[0-9A-Za-z]{36}", "rg_live_…"),
+    (r"whsec_[A-Za-z0-9+/]{43}=", "whsec_…"),
+    (r"\d{13}-\d+-\d+", "<entry>"),
+    (r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<instant>"),
+    (r'"20\d\d-\d\d-\d\d"', "<day>"),
+    (r'_ms": \d{13}', '_ms": <instant>'),
 )
 """What differs from one run to the next, and what it is replaced by before a comparison."""
 
@@ -53,10 +66,10 @@ class Example:
     answer: str
 
 
-def examples() -> Iterator[Example]:
-    """Return the examples of the guide; each block of commands must be followed by its answer."""
+def examples(guide: Path = GUIDE) -> Iterator[Example]:
+    """Return the examples of a guide; each block of commands must be followed by its answer."""
     fences = re.findall(
-        r"^```(\w+)\n(.*?)^```$", GUIDE.read_text("utf-8"), re.DOTALL | re.MULTILINE
+        r"^```(\w+)\n(.*?)^```$", guide.read_text("utf-8"), re.DOTALL | re.MULTILINE
     )
     assert [kind for kind, _ in fences] == ["sh", "http"] * (len(fences) // 2)
     for (_, commands), (_, answer) in zip(fences[::2], fences[1::2], strict=True):
@@ -73,12 +86,13 @@ def _commands(block: str) -> Iterator[Pause | Call]:
 def http_call(call: Call, variables: Mapping[str, str]) -> HttpCall:
     """Read a command as curl does, as far as the guide uses it; an unknown option is an error."""
     sent, words = HttpCall(), iter(Template(word).substitute(variables) for word in call.words)
+    method = ""
     for word in words:
         match word:
             case "-s" | "-i":
                 continue
             case "-X":
-                sent.method = next(words)
+                method = next(words)
             case "-H":
                 name, _, value = next(words).partition(": ")
                 sent.headers.append((name.lower(), value))
@@ -88,9 +102,28 @@ def http_call(call: Call, variables: Mapping[str, str]) -> HttpCall:
                 assert not word.startswith("-"), f"the guide uses {word}, which is not known here"
                 assert not sent.url, "a command with two addresses"
                 sent.url = word
+    sent.method = method or sent.method
     if sent.content is not None and "content-type" not in dict(sent.headers):
         sent.headers.append(("content-type", "application/x-www-form-urlencoded"))
     return sent
+
+
+def told_routes(guide: Path) -> set[tuple[str, str]]:
+    """Return the path and method of every route in the tables of a guide."""
+    table = re.findall(r"^\| (`/.*?) \| (\w+) \|", guide.read_text("utf-8"), re.MULTILINE)
+    return {(path, method) for paths, method in table for path in re.findall(r"`(.*?)`", paths)}
+
+
+def assert_as_told(answer: httpx2.Response, example: Example) -> None:
+    """Fail where status, a header that is shown, or the body is not as the guide has it."""
+    head, _, body = steady(example.answer).partition("\n\n")
+    first, *headers = head.splitlines()
+    assert first == f"HTTP/1.1 {answer.status_code} {answer.reason_phrase}", answer.text
+    for line in headers:
+        name, _, value = line.partition(": ")
+        assert steady(answer.headers[name]) == value, f"{name} in the answer to {example}"
+    shown = json.dumps(answer.json(), indent=2, ensure_ascii=False)
+    assert steady(shown) == body.rstrip("\n")
 
 
 def steady(text: str) -> str:

@@ -16,6 +16,7 @@ from app.domain.ids import mint_api_key
 from app.errors import GatewayError
 from app.wiring import built_in_catalogue
 from tests.api.asking import UNKNOWN_ID, post_bytes
+from tests.api.operating import TENANTS, WITH_ADMIN, Operator
 from tests.support.bed import CREATE_PATH, Bed, character
 from tests.support.redis_server import RedisServer
 from tests.support.wait import wait_until
@@ -82,6 +83,12 @@ async def use_a_key_nobody_issued(scene: Scene) -> httpx2.Response:
     return await scene.bed.create(mint_api_key("live", lambda letters: letters[0]))
 
 
+@leads_to(errors.InvalidAdminToken, **WITH_ADMIN)
+async def administer_with_a_tenants_key(scene: Scene) -> httpx2.Response:
+    """Take the key of a tenant for the token of an operator."""
+    return await Operator(scene.bed, await scene.bed.key()).ask("GET", TENANTS)
+
+
 @leads_to(errors.CreditExhausted)
 async def spend_more_than_there_is(scene: Scene) -> httpx2.Response:
     """Ask for a task of 0.1 credits with 0.05 to spend."""
@@ -102,7 +109,7 @@ async def ask_for_what_has_no_price(scene: Scene) -> httpx2.Response:
 async def call_for_a_disabled_tenant(scene: Scene) -> httpx2.Response:
     """Switch the tenant off and go on calling."""
     key = await scene.bed.key("acme")
-    await scene.bed.gateway.store.tenants.set_disabled("acme", disabled=True)
+    await scene.bed.switch("acme", disabled=True)
     return await scene.bed.create(key)
 
 
@@ -128,6 +135,44 @@ async def ask_for_no_such_model(scene: Scene) -> httpx2.Response:
 async def read_what_was_never_made(scene: Scene) -> httpx2.Response:
     """Ask for an id of the right shape."""
     return await scene.bed.read(await scene.bed.key(), UNKNOWN_ID)
+
+
+@leads_to(errors.TenantNotFound, **WITH_ADMIN)
+async def look_for_a_tenant_there_is_not(scene: Scene) -> httpx2.Response:
+    """Ask the admin API for an id that nobody created."""
+    return await Operator(scene.bed).ask("GET", f"{TENANTS}/acme")
+
+
+@leads_to(errors.KeyNotFound, **WITH_ADMIN)
+async def end_a_key_there_is_not(scene: Scene) -> httpx2.Response:
+    """Revoke by an id that no key of the tenant has."""
+    await Operator(scene.bed).tenant()
+    return await Operator(scene.bed).ask("DELETE", f"{TENANTS}/acme/keys/key-1")
+
+
+@leads_to(errors.TenantExists, **WITH_ADMIN)
+async def create_a_tenant_twice(scene: Scene) -> httpx2.Response:
+    """Give two tenants one id."""
+    await Operator(scene.bed).tenant()
+    return await Operator(scene.bed).ask("POST", TENANTS, json={"id": "acme"})
+
+
+@leads_to(errors.TasksOpen, tasks_made=1, **WITH_ADMIN)
+async def delete_a_tenant_at_work(scene: Scene) -> httpx2.Response:
+    """Delete a tenant one of whose tasks is unfinished."""
+    await scene.bed.created(await scene.bed.key())
+    return await Operator(scene.bed).ask("DELETE", f"{TENANTS}/acme")
+
+
+@leads_to(errors.KeyEnded, **WITH_ADMIN)
+async def rotate_what_has_ended(scene: Scene) -> httpx2.Response:
+    """Rotate a key that was revoked."""
+    operator = Operator(scene.bed)
+    await operator.tenant()
+    key = await operator.key()
+    place = f"{TENANTS}/acme/keys/{key['id']}"
+    await operator.done("DELETE", place)
+    return await operator.ask("POST", f"{place}/rotate")
 
 
 @leads_to(errors.MethodNotAllowed)

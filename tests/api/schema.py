@@ -1,82 +1,75 @@
-"""JSON Schema, as far as the gateway's document uses it; an unknown keyword is a problem."""
+"""The schemas of the gateway's document, as judges of values."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
-NOTES = frozenset({"$ref", "description", "title", "example", "format", "default"})
-"""Keywords that say nothing which could be checked here."""
+from jsonschema_rs import Draft202012Validator
 
-TYPES: dict[str, Callable[[Any], bool]] = {
-    "object": lambda value: isinstance(value, dict),
-    "array": lambda value: isinstance(value, list),
-    "string": lambda value: isinstance(value, str),
-    "boolean": lambda value: isinstance(value, bool),
-    "null": lambda value: value is None,
-    "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
-    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
-}
-
-SCALAR_RULES: dict[str, Callable[[Any, Any], bool]] = {
-    "enum": lambda value, allowed: value in allowed,
-    "const": lambda value, only: value == only,
-    "minimum": lambda value, least: value >= least,
-    "maximum": lambda value, most: value <= most,
-    "minLength": lambda value, least: len(value) >= least,
-    "maxLength": lambda value, most: len(value) <= most,
-    "pattern": lambda value, pattern: re.search(pattern, value) is not None,
-}
-KEYWORDS = NOTES | SCALAR_RULES.keys() | {"type", "required", "properties", "items"}
-KEYWORDS |= {"additionalProperties"}
+SCHEMA_KEYWORDS = frozenset(
+    [
+        *("$ref", "type", "enum", "const", "not", "oneOf", "anyOf", "discriminator"),
+        *("minimum", "maximum", "minLength", "maxLength", "pattern", "format"),
+        *("properties", "required", "additionalProperties", "minProperties"),
+        *("items", "minItems", "maxItems", "title", "description"),
+    ]
+)
+"""Those that the document uses: a validator says nothing about a keyword that is misspelled."""
 
 
-def resolved(schema: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
-    """Follow `$ref` to the schema it names; a reference to nothing is a `KeyError`."""
-    while "$ref" in schema:
+def resolved(part: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    """Follow `$ref` to the component it names; a reference to nothing is a `KeyError`."""
+    while "$ref" in part:
         found: Any = document
-        for step in schema["$ref"].removeprefix("#/").split("/"):
+        for step in part["$ref"].removeprefix("#/").split("/"):
             found = found[step]
-        schema = found
-    return schema
+        part = found
+    return part
 
 
-def problems(
-    value: Any, schema: dict[str, Any], document: dict[str, Any], where: str = "$"
-) -> Iterator[str]:
-    """Name every place at which `value` is not as `schema` says."""
-    schema = resolved(schema, document)
-    if unknown := schema.keys() - KEYWORDS:
-        yield f"{where}: the schema uses {sorted(unknown)}, which this check does not know"
-    if "type" in schema and not _is_one_of(value, schema["type"]):
-        yield f"{where}: {value!r} is not {schema['type']}"
-        return
-    for rule in SCALAR_RULES.keys() & schema.keys():
-        if not SCALAR_RULES[rule](value, schema[rule]):
-            yield f"{where}: {value!r} breaks {rule} {schema[rule]!r}"
-    if isinstance(value, dict):
-        yield from _object_problems(value, schema, document, where)
-    if isinstance(value, list):
-        for place, item in enumerate(value):
-            yield from problems(item, schema.get("items", {}), document, f"{where}[{place}]")
+def problems(value: Any, schema: dict[str, Any], document: dict[str, Any]) -> list[str]:
+    """Name every place at which `value` is not as a schema of the document says."""
+    found = judge_of(schema, document).iter_errors(value)
+    return [f"{_place(error.instance_path)}: {error.message}" for error in found]
 
 
-def _is_one_of(value: Any, wanted: str | list[str]) -> bool:
-    return any(TYPES[name](value) for name in ([wanted] if isinstance(wanted, str) else wanted))
+def judge_of(schema: dict[str, Any], document: dict[str, Any]) -> Draft202012Validator:
+    """Return the validator of a schema of the document."""
+    # With what it leads to and no more: most schemas are small, the document is not.
+    needed = {"components": {"schemas": _led_to(schema, document)}}
+    return _validator(json.dumps(schema | needed))
 
 
-def _object_problems(
-    value: dict[str, Any], schema: dict[str, Any], document: dict[str, Any], where: str
-) -> Iterator[str]:
-    for name in schema.get("required", []):
-        if name not in value:
-            yield f"{where}: {name} is missing"
-    listed, others = schema.get("properties", {}), schema.get("additionalProperties", True)
-    for name, item in value.items():
-        if name in listed:
-            yield from problems(item, listed[name], document, f"{where}.{name}")
-        elif others is False:
-            yield f"{where}: {name} is not listed"
-        elif isinstance(others, dict):
-            yield from problems(item, others, document, f"{where}.{name}")
+def subschemas(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Return a schema and all within it, but none that is only referred to."""
+    yield schema
+    inner = [*schema.get("properties", {}).values(), schema.get("items"), schema.get("not")]
+    inner += [*schema.get("oneOf", []), *schema.get("anyOf", [])]
+    inner.append(schema.get("additionalProperties"))
+    for each in inner:
+        if isinstance(each, dict):
+            yield from subschemas(each)
+
+
+def _led_to(schema: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    waiting = [schema]
+    while waiting:
+        for part in subschemas(waiting.pop()):
+            name = part.get("$ref", "").rpartition("/")[2]
+            if name and name not in found:
+                found[name] = resolved(part, document)
+                waiting.append(found[name])
+    return found
+
+
+@lru_cache(maxsize=200)
+def _validator(schema: str) -> Draft202012Validator:
+    return Draft202012Validator(json.loads(schema), validate_formats=True)
+
+
+def _place(path: list[str | int]) -> str:
+    return "$" + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path)

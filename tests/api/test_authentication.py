@@ -129,10 +129,9 @@ async def test_a_revoked_key_ends_at_once_everywhere(open_gateway_bed: OpenBed) 
         key = await bed.key("acme")
         task_id = await bed.created(key)
         assert (await other.read(key, task_id)).status_code == 200
-        tenants = bed.gateway.store.tenants
-        [issued_key] = await tenants.keys("acme")
+        [known] = await bed.gateway.store.keys.of_tenant("acme")
 
-        await tenants.revoke_key("acme", issued_key.id)
+        await bed.revoke("acme", known.id)
 
         answers = [await one.read(key, task_id) for one in (bed, other)]
         answers += [await one.create(key) for one in (bed, other)]
@@ -143,11 +142,11 @@ async def test_a_revoked_key_ends_at_once_everywhere(open_gateway_bed: OpenBed) 
 async def test_revoking_one_key_leaves_the_others(bed: Bed) -> None:
     """Tasks belong to the tenant: another of its keys reads them on."""
     first = await bed.key("acme")
-    [known] = await bed.gateway.store.tenants.keys("acme")
+    [known] = await bed.gateway.store.keys.of_tenant("acme")
     second = await bed.another_key("acme")
     task_id = await bed.created(first)
 
-    await bed.gateway.store.tenants.revoke_key("acme", known.id)
+    await bed.revoke("acme", known.id)
 
     statuses = [(await bed.read(key, task_id)).status_code for key in (first, second)]
     assert statuses == [401, 200]
@@ -157,11 +156,10 @@ async def test_a_disabled_tenant_is_told_so_until_it_is_enabled(bed: Bed) -> Non
     """403 for creates and reads alike, from that instant to the next change."""
     key = await bed.key("acme")
     task_id = await bed.created(key)
-    tenants = bed.gateway.store.tenants
-    await tenants.set_disabled("acme", disabled=True)
+    await bed.switch("acme", disabled=True)
 
     refused = [await bed.create(key), await bed.read(key, task_id)]
-    await tenants.set_disabled("acme", disabled=False)
+    await bed.switch("acme", disabled=False)
 
     assert [error_of(answer)["reason"] for answer in refused] == ["tenant_disabled"] * 2
     assert [answer.status_code for answer in refused] == [403, 403]
@@ -171,8 +169,8 @@ async def test_a_disabled_tenant_is_told_so_until_it_is_enabled(bed: Bed) -> Non
 async def test_a_key_ends_when_it_was_said_to(bed: Bed) -> None:
     """Up to the last millisecond it works; from its expiry on it is like no key at all."""
     await bed.key("acme")
-    tenants, now_ms = bed.gateway.store.tenants, bed.clock.now_ms()
-    key = await issued_key(tenants, "acme", now_ms=now_ms, expires_ms=now_ms + 1000)
+    keys, now_ms = bed.gateway.store.keys, bed.clock.now_ms()
+    key = await issued_key(keys, "acme", now_ms=now_ms, expires_ms=now_ms + 1000)
     bed.clock.advance_ms(999)
     task_id = await bed.created(key)
     bed.clock.advance_ms(1)
@@ -185,14 +183,14 @@ async def test_a_key_ends_when_it_was_said_to(bed: Bed) -> None:
 async def test_all_that_is_wrong_with_a_key_looks_alike(bed: Bed) -> None:
     """Unknown, mistyped, revoked, expired: whoever tries keys learns nothing from the answer."""
     revoked = await bed.key("acme")
-    tenants, now_ms = bed.gateway.store.tenants, bed.clock.now_ms()
-    [known] = await tenants.keys("acme")
-    await tenants.revoke_key("acme", known.id)
-    expired = await issued_key(tenants, "acme", now_ms=now_ms, expires_ms=now_ms)
+    keys, now_ms = bed.gateway.store.keys, bed.clock.now_ms()
+    [known] = await keys.of_tenant("acme")
+    await bed.revoke("acme", known.id)
+    expired = await issued_key(keys, "acme", now_ms=now_ms, expires_ms=now_ms)
     unknown = mint_api_key("live", secrets.choice)
 
-    keys = (revoked, expired, unknown, with_a_slip(unknown))
-    errors = [error_of(await bed.create(key)) for key in keys]
+    secrets_tried = (revoked, expired, unknown, with_a_slip(unknown))
+    errors = [error_of(await bed.create(key)) for key in secrets_tried]
 
     same = [{**error, "request_id": ""} for error in errors]
     assert same == [same[0]] * 4

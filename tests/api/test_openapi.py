@@ -8,15 +8,18 @@ from typing import Any
 
 import httpx2
 import pytest
+import schemathesis
+from jsonschema_rs import meta
+from starlette.routing import BaseRoute, Route
 
 from app import __version__
-from app.errors import closed_list
-from tests.api.answers import Document
+from app.api.openapi import ADMIN_OPERATIONS, OPERATIONS, TENANT_OPERATIONS
+from app.errors import MethodNotAllowed, VendorRefused, closed_list
+from tests.api.answers import PAGES, Document
 from tests.api.conftest import OpenBed
-from tests.api.schema import KEYWORDS, TYPES, problems, resolved
+from tests.api.schema import SCHEMA_KEYWORDS, problems, resolved, subschemas
 from tests.support.bed import CHARACTER, Bed
 
-METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 OPERATION = {"operationId", "summary", "description", "security", "parameters", "requestBody"}
 OPERATION |= {"responses", "tags"}
 
@@ -37,6 +40,14 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
             yield path, method, operation
 
 
+def refusals(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return status and content of every answer that is a refusal."""
+    for _, _, operation in operations(document):
+        for status, answer in operation["responses"].items():
+            if status != "200":
+                yield status, answer
+
+
 def places(value: Any, name: str) -> Iterator[Any]:
     """Return what stands under `name`, wherever it is."""
     if isinstance(value, dict):
@@ -49,22 +60,12 @@ def places(value: Any, name: str) -> Iterator[Any]:
             yield from places(item, name)
 
 
-def subschemas(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Return a schema and all within it."""
-    yield schema
-    for inner in (*schema.get("properties", {}).values(), schema.get("items", {})):
-        yield from subschemas(inner) if inner else ()
-    if isinstance(schema.get("additionalProperties"), dict):
-        yield from subschemas(schema["additionalProperties"])
-
-
 def all_schemas(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Return every schema of the document."""
-    for schema in (
-        *places(document["paths"], "schema"),
-        *document["components"]["schemas"].values(),
-    ):
-        yield from subschemas(schema)
+    components = document["components"]
+    yield from places(document["paths"], "schema")
+    yield from places(components["headers"], "schema")
+    yield from components["schemas"].values()
 
 
 def test_the_document_says_what_it_is(document: dict[str, Any]) -> None:
@@ -72,23 +73,59 @@ def test_the_document_says_what_it_is(document: dict[str, Any]) -> None:
     assert re.fullmatch(r"3\.1\.\d+", document["openapi"])
     assert document["info"]["title"] == "Reelgate"
     assert document["info"]["version"] == __version__
-    assert document.keys() <= {"openapi", "info", "paths", "components"}
+    assert document.keys() == {"openapi", "info", "paths", "components"}
+
+
+def test_the_document_is_valid(document: dict[str, Any]) -> None:
+    """Held against the specification's own schema, and each schema against that of its dialect."""
+    schemathesis.openapi.from_dict(document).validate()
+    for schema in all_schemas(document):
+        meta.validate(schema)
 
 
 def test_every_operation_is_complete(document: dict[str, Any]) -> None:
     """A name of its own, a summary, and answers that say what they mean."""
     names = [operation["operationId"] for _, _, operation in operations(document)]
 
-    assert len(names) == len(set(names)) >= 5
-    for path, method, operation in operations(document):
+    assert len(names) == len(set(names)) == len(OPERATIONS)
+    for path, _, operation in operations(document):
         assert path.startswith("/")
-        assert method in METHODS
         assert operation.keys() <= OPERATION
         assert operation["summary"]
         assert "200" in operation["responses"]
         for status, answer in operation["responses"].items():
             assert re.fullmatch(r"[1-5][0-9]{2}", status)
             assert answer["description"]
+
+
+def served(routes: list[BaseRoute]) -> Iterator[tuple[str, str]]:
+    """Return path and method of every route that is no page, those of included routers too."""
+    for route in routes:
+        if (included := getattr(route, "original_router", None)) is not None:
+            yield from served(included.routes)
+        elif isinstance(route, Route) and not route.path.startswith(PAGES):
+            yield from (
+                (route.path, method.lower()) for method in (route.methods or set()) - {"HEAD"}
+            )
+
+
+def test_every_route_is_described_and_nothing_else_is(bed: Bed) -> None:
+    """What is served and what is promised are the same paths and methods, but for pages."""
+    assert set(served(bed.app.routes)) == OPERATIONS.keys()
+
+
+def test_everybody_is_told_whose_key_it_takes(document: dict[str, Any]) -> None:
+    """A tenant's below /v1, the operator's token below /admin, and none for probes."""
+    wanted = {**dict.fromkeys(TENANT_OPERATIONS, "ApiKey")}
+    wanted |= dict.fromkeys(ADMIN_OPERATIONS, "AdminToken")
+
+    for path, method, operation in operations(document):
+        scheme = wanted.get((path, method))
+        assert operation.get("security") == ([{scheme: []}] if scheme else None)
+        assert path.startswith({"ApiKey": "/v1/", "AdminToken": "/admin/v1/"}.get(scheme or "", ""))
+    schemes = document["components"]["securitySchemes"]
+    assert schemes.keys() == {"ApiKey", "AdminToken"}
+    assert all((each["type"], each["scheme"]) == ("http", "bearer") for each in schemes.values())
 
 
 def test_every_parameter_of_a_path_is_declared(document: dict[str, Any]) -> None:
@@ -102,37 +139,38 @@ def test_every_parameter_of_a_path_is_declared(document: dict[str, Any]) -> None
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
-    """Schemas and key schemes that are named exist, and none exists that nobody names."""
+    """Components that are named exist, and none exists that nobody names."""
     references = set(places(document, "$ref"))
-    schemes = {name for each in places(document, "security") for one in each for name in one}
+    components = document["components"]
 
     assert all(resolved({"$ref": reference}, document) for reference in references)
-    wanted = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
-    assert wanted == references
-    assert schemes == document["components"]["securitySchemes"].keys()
-    assert document["components"]["securitySchemes"]["ApiKey"] == {
-        "type": "http",
-        "scheme": "bearer",
+    assert references == {
+        f"#/components/{kind}/{name}"
+        for kind in components.keys() - {"securitySchemes"}
+        for name in components[kind]
     }
 
 
-def test_every_schema_is_one(document: dict[str, Any]) -> None:
-    """Only keywords of JSON Schema, only types there are, only members that are described."""
+def test_every_schema_says_what_it_means(document: dict[str, Any]) -> None:
+    """Only keywords that are known, and only members required that are described."""
     for schema in all_schemas(document):
-        assert schema.keys() <= KEYWORDS
-        types = schema.get("type", [])
-        assert set([types] if isinstance(types, str) else types) <= TYPES.keys()
-        assert set(schema.get("required", [])) <= schema.get("properties", {}).keys()
+        for each in subschemas(schema):
+            assert each.keys() <= SCHEMA_KEYWORDS
+            assert set(each.get("required", [])) <= each.get("properties", {}).keys()
 
 
 def test_every_example_is_what_its_schema_says(document: dict[str, Any]) -> None:
     """Whoever copies one copies something that is true."""
     media = [each for content in places(document, "content") for each in content.values()]
-    shown = [each for each in media if "example" in each]
+    parameters = [each for several in places(document, "parameters") for each in several]
+    headers = [each for each in document["components"]["headers"].values() if "example" in each]
 
-    assert len(shown) >= 3
-    for each in shown:
-        assert list(problems(each["example"], each["schema"], document)) == []
+    for each in (*media, *parameters, *headers):
+        named = [resolved(one, document)["value"] for one in each.get("examples", {}).values()]
+        shown = [*named, *([each["example"]] if "example" in each else [])]
+        assert shown, "an example is missing"
+        for one in shown:
+            assert problems(one, each["schema"], document) == []
 
 
 def test_the_documented_request_is_the_vendors_own(document: dict[str, Any]) -> None:
@@ -149,30 +187,68 @@ def test_a_read_is_described_although_no_signature_tells_of_it(
     """The fast route bypasses the framework; its description must not be missing for that."""
     read = document["paths"][path]["get"]
 
-    assert {"200", "400", "401", "403", "404", "500", "503"} == read["responses"].keys()
-    assert read["security"] == [{"ApiKey": []}]
+    assert {"200", "400", "401", "403", "404", "429", "500", "503"} == read["responses"].keys()
     schema = read["responses"]["200"]["content"]["application/json"]["schema"]
     assert schema == {"$ref": "#/components/schemas/Task"}
 
 
-def test_every_reason_named_is_on_the_closed_list(document: dict[str, Any]) -> None:
-    """And stands under its own status."""
-    known = {error.reason: str(error.status) for error in closed_list()}
-    for path, _, operation in operations(document):
+def test_every_reason_stands_under_its_own_status_with_an_example(document: dict[str, Any]) -> None:
+    """Each is on the closed list, and what is shown of it is what the gateway answers."""
+    known = {error.reason: {str(error.status)} for error in closed_list()}
+    known[VendorRefused.reason] = {str(status) for status in VendorRefused.SHOWN_AS.values()}
+
+    for status, answer in refusals(document):
+        reasons = answer["description"].removeprefix("reason: ").split(", ")
+        examples = answer["content"]["application/json"]["examples"]
+        assert list(examples) == reasons
+        for reason in reasons:
+            shown = resolved(examples[reason], document)["value"]["error"]
+            assert (str(shown["code"]), shown["reason"]) == (status, reason)
+            assert status in known[reason]
+
+
+def test_every_error_there_is_can_be_found_in_the_document(document: dict[str, Any]) -> None:
+    """Only that a path has no such method belongs to no operation."""
+    told = {
+        reason
+        for _, answer in refusals(document)
+        for reason in answer["description"].removeprefix("reason: ").split(", ")
+    }
+
+    assert {error.reason for error in closed_list()} - told == {MethodNotAllowed.reason}
+
+
+def test_every_answer_names_its_headers(document: dict[str, Any]) -> None:
+    """The request's id always; on refusals whether to keep them, how to get in and when to retry.
+
+    `Retry-After` is promised where every reason of a status has one, and else only possible.
+    """
+    waiting = {error.reason for error in closed_list() if error.default_retry_after_s is not None}
+
+    for _, _, operation in operations(document):
+        assert "X-Request-Id" in operation["responses"]["200"]["headers"]
+    for status, answer in refusals(document):
+        headers = {name: resolved(each, document) for name, each in answer["headers"].items()}
+        promised = {name for name, header in headers.items() if header.get("required")}
+        reasons = set(answer["description"].removeprefix("reason: ").split(", "))
+        assert promised >= {"X-Request-Id", "Cache-Control"}
+        assert ("WWW-Authenticate" in promised) == (status == "401")
+        assert ("Retry-After" in promised) == (reasons <= waiting)
+        assert ("Retry-After" in headers) == bool(reasons & waiting)
+
+
+def test_rates_are_told_on_every_answer_to_a_tenant(document: dict[str, Any]) -> None:
+    """But to nobody whose key is not known."""
+    for path, method, operation in operations(document):
         for status, answer in operation["responses"].items():
-            prefix, _, reasons = answer["description"].partition("reason: ")
-            for reason in reasons.split(", ") if not prefix and reasons else ():
-                assert reason in known, path
-                assert status == known[reason] or reason == "vendor_refused", path
+            told = {"RateLimit", "RateLimit-Policy"} <= answer["headers"].keys()
+            assert told == ((path, method) in TENANT_OPERATIONS and status != "401")
 
 
 def test_the_frameworks_own_refusal_is_not_promised(document: dict[str, Any]) -> None:
     """Neither its status nor its schemas, which no answer of ours has."""
-    text = str(document)
-
-    assert "422" not in text
-    assert "ValidationError" not in text
-    assert "'detail'" not in text
+    assert "422" not in set(status for status, _ in refusals(document))
+    assert "ValidationError" not in str(document)
 
 
 async def test_an_engine_describes_only_what_it_serves(open_gateway_bed: OpenBed) -> None:
@@ -181,16 +257,21 @@ async def test_an_engine_describes_only_what_it_serves(open_gateway_bed: OpenBed
         document = (await bed.http.get("/openapi.json")).json()
 
     assert document["paths"].keys() == {"/healthz", "/readyz"}
+    assert set(places(document, "$ref")) == {
+        f"#/components/{kind}/{name}"
+        for kind, listed in document["components"].items()
+        for name in listed
+    }
 
 
 @pytest.mark.parametrize(
     ("good", "bad", "complaint"),
     [
-        (b'"progress":0', b'"progress":"0"', "progress"),
-        (b'"progress":0', b'"progress":101', "maximum"),
-        (b'"status":"pending"', b'"status":"queued"', "queued"),
-        (b'"type":"video"', b'"kind":"video"', "type is missing"),
-        (b'"can_cancel":false', b'"can_cancel":null', "can_cancel"),
+        (b'"progress":0', b'"progress":"0"', "progress: .* is not of type"),
+        (b'"progress":0', b'"progress":101', "progress: 101 is greater than the maximum"),
+        (b'"status":"pending"', b'"status":"queued"', "status: .*queued"),
+        (b'"type":"video"', b'"kind":"video"', "type.* is a required property"),
+        (b'"can_cancel":false', b'"can_cancel":null', "task_info.can_cancel"),
     ],
 )
 async def test_the_judge_of_these_tests_sees_a_broken_promise(
@@ -200,12 +281,35 @@ async def test_the_judge_of_these_tests_sees_a_broken_promise(
     created = await bed.create(await bed.key())
     spoilt = httpx2.Response(
         200,
-        headers={"content-type": "application/json"},
+        headers=created.headers,
         content=created.content.replace(good, bad),
         request=created.request,
     )
 
     assert good in created.content
+    with pytest.raises(AssertionError, match=complaint):
+        Document(bed.app.openapi()).judge(spoilt)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("x-request-id", None, "X-Request-Id is missing"),
+        ("x-request-id", "no id", "X-Request-Id .* does not match"),
+        ("cache-control", "public", "Cache-Control"),
+        ("retry-after", "soon", "Retry-After .* is not of type"),
+        ("retry-after", "0", "Retry-After .* minimum"),
+    ],
+)
+async def test_the_judge_of_these_tests_looks_at_headers(
+    bed: Bed, name: str, value: str | None, complaint: str
+) -> None:
+    """One that is promised must be there, and one that is there as described."""
+    created = await bed.create(await bed.key())
+    headers = {each: created.headers[each] for each in created.headers if each != name}
+    headers |= {} if value is None else {name: value}
+    spoilt = httpx2.Response(200, headers=headers, content=created.content, request=created.request)
+
     with pytest.raises(AssertionError, match=complaint):
         Document(bed.app.openapi()).judge(spoilt)
 

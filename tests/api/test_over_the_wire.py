@@ -56,7 +56,7 @@ def process(
 async def key_on(settings: Settings) -> str:
     """Return a key on the store of these settings."""
     async with open_store(settings) as store:
-        return await key_of_tenant(store.tenants, "acme", now_ms=store.clock.now_ms())
+        return await key_of_tenant(store.tenants, store.keys, "acme", now_ms=store.clock.now_ms())
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ ALIAS_PATH = f"{CREATE_PATH}/{UNKNOWN_ID}"
         "/",
         "/v1",
         "/v1/",
-        "/v1/tasks",
         "/v1/tasks/",
         "/v1/tasks/a/b",
         "/v1/images/generations",

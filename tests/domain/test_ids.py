@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import math
 import random
@@ -172,6 +173,43 @@ def test_what_only_resembles_a_key_is_none(text):
 def test_keys_of_the_first_release_stay_valid():
     """The checksum is part of keys that are in use: it cannot change."""
     assert ids.mode_of_api_key(KEY) == "live"
+
+
+@pytest.mark.parametrize(
+    ("key_id", "following"),
+    [
+        ("key_0a1b2c3d4e5f", "key_0a1b2c3d4e5f.2"),
+        ("key_0a1b2c3d4e5f.2", "key_0a1b2c3d4e5f.3"),
+        ("key_0a1b2c3d4e5f.9", "key_0a1b2c3d4e5f.10"),
+        ("key_0a1b2c3d4e5f.999", "key_0a1b2c3d4e5f.1000"),
+    ],
+)
+def test_a_key_is_rotated_to_the_next_generation(key_id, following):
+    """The first has no number."""
+    assert ids.next_key_id(key_id) == following
+
+
+@checked
+@given(seed=seeds, generations=st.integers(0, 30))
+def test_all_generations_are_one_family(seed, generations):
+    """The first key's id, however often it was rotated; each generation has an id of its own."""
+    first = ids.mint_key_id(chooser(seed))
+    line = [first]
+    for _ in range(generations):
+        line.append(ids.next_key_id(line[-1]))
+
+    assert {ids.family_of(key_id) for key_id in line} == {first}
+    assert len(set(line)) == generations + 1
+
+
+@checked
+@given(raw=st.binary(min_size=24, max_size=64))
+def test_a_webhook_secret_is_its_random_bytes(raw):
+    """In the form of Standard Webhooks: a prefix and base64, all of the chance in it."""
+    secret = ids.mint_webhook_secret(raw)
+
+    assert base64.b64decode(secret.removeprefix("whsec_"), validate=True) == raw
+    assert secret.startswith("whsec_")
 
 
 def test_only_the_digest_of_a_key_is_stored():

@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.strict_json import MAX_DEPTH, MAX_NUMBER_CHARS, MAX_VALUES, dump, parse_object
+from app.domain.strict_json import (
+    MAX_DEPTH,
+    MAX_NUMBER_CHARS,
+    MAX_VALUES,
+    dump,
+    parse_object,
+    plain,
+)
 from app.errors import MalformedJson
 from tests.support.properties import checked, documents, large_numbers, spelled
 
@@ -154,7 +161,7 @@ def test_only_plain_utf8_is_read(raw):
 @told_of(NOT_OBJECTS)
 def test_only_an_object_is_a_body(raw):
     """The message shows what one looks like."""
-    assert '{"model"' in refusal(raw).message
+    assert '{"name"' in refusal(raw).message
 
 
 @told_of(NUMBERS)
@@ -284,6 +291,44 @@ def test_bytes_are_an_object_or_refused(raw):
         found = parse_object(raw)
 
         assert json.loads(dump(found)) == json.loads(raw)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("5", 5),
+        ("-5", -5),
+        ("-0", 0),
+        ("5.0", 5),
+        ("5e2", 500),
+        ("5.50e1", 55),
+        ("5.5", 5.5),
+        ("1e-2", 0.01),
+        ("1e-9999", 0.0),
+        ("123456789012345678901234567890", 123456789012345678901234567890),
+        ("9007199254740993.0", 9007199254740993),
+    ],
+)
+def test_a_plain_number_is_whole_where_its_value_is(written, expected):
+    """However it was written; a truth value stays one, and so does a text."""
+    raw = f'{{"a": [{written}, {{"b": {written}}}], "c": true, "d": "5", "e": null}}'
+
+    found = plain(parse_object(raw.encode()))
+
+    assert found == {"a": [expected, {"b": expected}], "c": True, "d": "5", "e": None}
+    assert [type(found["a"][0]), type(found["a"][1]["b"])] == [type(expected)] * 2
+    assert type(found["c"]) is bool
+
+
+@checked
+@given(document=documents(fractions), seed=st.integers(0, 2**32))
+def test_a_plain_document_is_of_ordinary_values(document, seed):
+    """It means the same as what another reader of JSON makes of it, to a double's exactness."""
+    text = spelled(document, seed)
+
+    found = json.dumps(plain(parse_object(text.encode())))
+
+    assert json.loads(found, parse_int=float) == json.loads(text, parse_int=float)
 
 
 SIZE_BYTES = 4 * 2**20

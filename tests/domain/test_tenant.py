@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from app.domain.pricing import MAX_CREDITS, format_credits
-from app.domain.tenant import LIMIT_FIELDS, TENANT_GROUP, Limits, LimitsRefused, Tenant
+from app.domain.tenant import TENANT_GROUP, Limits, LimitsRefused, Tenant, TenantLimits
 from tests.support.properties import checked
 
 counts = st.none() | st.integers(0, 1_000_000)
@@ -31,7 +31,7 @@ written_limits = st.fixed_dictionaries(
 
 def test_no_limit_is_unlimited():
     """Every limit is there and null."""
-    assert Limits.read({}).public() == dict.fromkeys(LIMIT_FIELDS)
+    assert Limits.read({}).public() == dict.fromkeys(Limits.model_fields)
     assert not Limits.read({}).spending_is_limited
 
 
@@ -41,7 +41,7 @@ def test_limits_are_shown_as_they_were_written(written):
     """What an operator reads can be written again and means the same."""
     limits = Limits.read(written)
 
-    assert limits.public() == dict.fromkeys(LIMIT_FIELDS) | written
+    assert limits.public() == dict.fromkeys(Limits.model_fields) | written
     assert Limits.read(limits.public()) == limits
 
 
@@ -156,14 +156,16 @@ def test_a_display_name_is_one_printable_line(name):
 
 
 def test_a_tenant_is_shown_whole():
-    """All that operators set, and no secret."""
+    """All that operators set, and no secret; what is not set of `when_…` is shown as it acts."""
     limits: dict[str, Any] = {"credits_per_day": "12.5", "models": ["sora-character"]}
-    tenant = Tenant(id="acme", name="Acme", group="studio", limits=Limits.read(limits))
+    tenant = Tenant(id="acme", name="Acme", group="studio", limits=TenantLimits.read(limits))
 
     assert tenant.public() == {
         "id": "acme",
         "name": "Acme",
         "group": "studio",
         "disabled": False,
-        "limits": dict.fromkeys(LIMIT_FIELDS) | limits,
+        "limits": dict.fromkeys(TenantLimits.model_fields)
+        | {"when_full": "reject", "when_vendor_down": "reject"}
+        | limits,
     }

@@ -16,13 +16,19 @@ from app.domain.ids import Mode, mint_task_id
 from app.domain.task import Task, TaskState
 from app.domain.tenant import Caller
 from app.errors import GatewayError
+from app.store.account import AccountStore
+from app.store.api_keys import KeyStore
+from app.store.audit import AuditLog
 from app.store.connect import connect
 from app.store.epoch import settle_epoch
 from app.store.keys import Shard
+from app.store.meter import Meter
 from app.store.schedule import Schedules
-from app.store.tasks import Acceptance, Admitted, Change, NewTask, Replayed, TaskStore
+from app.store.task_reads import TaskReads
+from app.store.task_steps import Acceptance, Admitted, Change, NewTask, Replayed
+from app.store.tasks import TaskStore
 from app.store.tenants import TenantStore
-from tests.support.tenant_keys import issued_key, key_of_tenant
+from tests.support.tenant_keys import issued_key, key_of_tenant, limit, revoke, switch
 
 PRICE = 100_000
 """What a task of these tests holds, microcredits."""
@@ -37,7 +43,12 @@ class Shelf:
 
     redis: Redis
     tasks: TaskStore
+    reads: TaskReads
     tenants: TenantStore
+    keys: KeyStore
+    meter: Meter
+    accounts: AccountStore
+    audit: AuditLog
     schedules: Schedules
     clock: HeldClock
 
@@ -46,19 +57,33 @@ class Shelf:
     ) -> Caller:
         """Return a caller with a new key; the tenant is made with `limits` if there is none."""
         now_ms = self.clock.now_ms()
-        secret = await key_of_tenant(self.tenants, tenant_id, now_ms=now_ms, mode=mode, **limits)
+        secret = await key_of_tenant(
+            self.tenants, self.keys, tenant_id, now_ms=now_ms, mode=mode, **limits
+        )
         return await self._caller_with(secret, mode)
 
     async def colleague(self, caller: Caller, **limits: Any) -> Caller:
         """Return another key of the same tenant and mode, with limits of its own."""
         now_ms = self.clock.now_ms()
         secret = await issued_key(
-            self.tenants, caller.tenant_id, now_ms=now_ms, mode=caller.mode, **limits
+            self.keys, caller.tenant_id, now_ms=now_ms, mode=caller.mode, **limits
         )
         return await self._caller_with(secret, caller.mode)
 
+    async def limit(self, tenant_id: str, **limits: Any) -> None:
+        """Change limits of a tenant; None lifts one."""
+        await limit(self.tenants, tenant_id, at_ms=self.clock.now_ms(), **limits)
+
+    async def switch(self, tenant_id: str, *, disabled: bool) -> None:
+        """Switch a tenant off or on."""
+        await switch(self.tenants, tenant_id, at_ms=self.clock.now_ms(), disabled=disabled)
+
+    async def revoke(self, tenant_id: str, key_id: str) -> None:
+        """End a key."""
+        await revoke(self.keys, tenant_id, key_id, at_ms=self.clock.now_ms())
+
     async def _caller_with(self, secret: str, mode: Mode) -> Caller:
-        found = await self.tenants.find_caller(secret, mode)
+        found = await self.keys.find_caller(secret, mode)
         assert found is not None
         return found
 
@@ -120,11 +145,10 @@ class Shelf:
         await self.accept(task, held_microcredits=task.held_microcredits)
         return await self.reload(task)
 
-    async def move(
-        self, task: Task, state: TaskState, *, charged: int = 0, due_ms: int = 0
-    ) -> bool:
+    async def move(self, task: Task, state: TaskState, **changes: Any) -> bool:
         """Advance `task` as it was read; returns whether nobody was faster."""
-        change = Change(state, b'{"status":"%s"}' % state.encode(), charged, due_ms)
+        body = b'{"status":"%s"}' % state.encode()
+        change = _change(state, **{"body": body, **changes})
         return await self.tasks.advance(task, change, now_ms=self.clock.now_ms())
 
     async def reload(self, task: Task) -> Task:
@@ -144,6 +168,13 @@ class Shelf:
         return [(kind, amount) for _, kind, amount in entries]
 
 
+def _change(
+    state: TaskState, *, body: bytes, charged: int = 0, due_ms: int = 0, cancelled: bool = False
+) -> Change:
+    """Return a step by the short names of these tests."""
+    return Change(state, body, charged, due_ms, cancelled)
+
+
 def vendor_id_of(task: Task) -> str:
     """Return the id under which the vendor of these tests knows a task."""
     return f"task-unified-1767917446-{task.id[-8:]}"
@@ -157,6 +188,17 @@ async def open_shelf(url: str, folder: Path, clock: HeldClock) -> AsyncIterator[
     try:
         epoch_id = await settle_epoch(redis, folder, "")
         tasks = TaskStore(redis, epoch_id, retention_ms=RETENTION_MS)
-        yield Shelf(redis, tasks, TenantStore(redis, epoch_id), Schedules(redis), clock)
+        yield Shelf(
+            redis=redis,
+            tasks=tasks,
+            reads=TaskReads(redis, epoch_id),
+            tenants=TenantStore(redis, epoch_id),
+            keys=KeyStore(redis, epoch_id),
+            meter=Meter(redis, epoch_id),
+            accounts=AccountStore(redis, epoch_id),
+            audit=AuditLog(redis, epoch_id),
+            schedules=Schedules(redis),
+            clock=clock,
+        )
     finally:
         await redis.aclose()

@@ -11,10 +11,11 @@ import pytest
 from app.domain.tenant import Caller
 from app.errors import InvalidKey, StoreForeign, TenantDisabled
 from app.store.keys import Shard, windows
-from app.store.tasks import Admitted, TaskStore
-from app.store.tenants import ApiKey
+from app.store.task_steps import Admitted
+from app.store.tasks import TaskStore
 from tests.store.shelf import PRICE, RECOVER_MS, RETENTION_MS, Shelf
 from tests.support.contents import everything
+from tests.support.tenant_keys import issued_key
 
 LIMITED = [
     ({"tasks_in_flight": 7}, {}),
@@ -74,6 +75,8 @@ async def test_an_admitted_task_has_taken_all_it_needs(shelf: Shelf) -> None:
             "tasks": 1,
             f"held:{caller.key_id}": PRICE,
             f"tasks:{caller.key_id}": 1,
+            "held@sora-character": PRICE,
+            "tasks@sora-character": 1,
         }
     for slots in (shard.slots("acme", "live"), shard.slots("acme", "live", caller.key_id)):
         assert await shelf.redis.smembers(slots) == {task.id.encode()}
@@ -122,25 +125,17 @@ async def test_a_create_over_a_limit_changes_nothing(
 
 async def _revoked(shelf: Shelf) -> Caller:
     caller = await shelf.caller()
-    await shelf.tenants.revoke_key(caller.tenant_id, caller.key_id)
+    await shelf.revoke(caller.tenant_id, caller.key_id)
     return caller
 
 
 async def _expired(shelf: Shelf) -> Caller:
     await shelf.caller()
     now_ms = shelf.clock.now_ms()
-    key = ApiKey(
-        id="key_expired00000",
-        tenant_id="acme",
-        name="short",
-        mode="live",
-        state="active",
-        created_ms=now_ms,
-        expires_ms=now_ms,
-        limits=(await shelf.tenants.get("acme")).limits,
-    )
-    await shelf.tenants.issue_key(key, secret="rg_live_short", now_ms=now_ms)
-    return Caller(tenant_id="acme", key_id=key.id, mode="live")
+    secret = await issued_key(shelf.keys, "acme", now_ms=now_ms, expires_ms=now_ms)
+    caller = await shelf.keys.find_caller(secret, "live")
+    assert caller is not None
+    return caller
 
 
 async def _never_issued(shelf: Shelf) -> Caller:
@@ -183,14 +178,14 @@ async def test_a_key_creates_until_the_millisecond_it_expires(shelf: Shelf) -> N
 async def test_a_disabled_tenant_creates_nothing_until_it_is_enabled(shelf: Shelf) -> None:
     """The switch works from the next create on, both ways."""
     caller = await shelf.caller()
-    await shelf.tenants.set_disabled("acme", disabled=True)
+    await shelf.switch("acme", disabled=True)
     untouched = await everything(shelf.redis)
 
     with pytest.raises(TenantDisabled):
         await shelf.admit(caller)
 
     assert await everything(shelf.redis) == untouched
-    await shelf.tenants.set_disabled("acme", disabled=False)
+    await shelf.switch("acme", disabled=False)
     assert await shelf.attempt(caller) == "admitted"
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.domain.tenant import Caller, Limits
+from app.domain.tenant import Caller
 from app.errors import RateLimited
 from app.store.keys import Shard
 from tests.store.shelf import Shelf
@@ -213,7 +213,7 @@ async def test_a_raised_limit_counts_what_was_used_before(shelf: Shelf) -> None:
     """Two of two used, then five allowed: three more pass at that instant."""
     caller = await fresh(shelf, 2)
     await verdicts(shelf, caller, [(0, 3)])
-    await shelf.tenants.set_limits(caller.tenant_id, Limits(creates_per_minute=5))
+    await shelf.limit(caller.tenant_id, creates_per_minute=5)
 
     found = await verdicts(shelf, caller, [(0, 5)])
 
@@ -224,7 +224,7 @@ async def test_a_lowered_limit_binds_at_once(shelf: Shelf) -> None:
     """Five used, then two allowed: none passes before the use has drained below two."""
     caller = await fresh(shelf, 5)
     await verdicts(shelf, caller, [(0, 5)])
-    await shelf.tenants.set_limits(caller.tenant_id, Limits(creates_per_minute=2))
+    await shelf.limit(caller.tenant_id, creates_per_minute=2)
 
     found = await verdicts(shelf, caller, [(0, 1), (89_999, 1), (30_001, 1)])
 

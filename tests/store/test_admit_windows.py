@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import pytest
 
 from app.domain.task import TaskState
-from app.domain.tenant import Limits
 from app.store.keys import Shard, windows
 from tests.store.shelf import PRICE, Shelf
 
@@ -131,22 +130,22 @@ async def test_costs_above_the_hold_are_booked_and_stop_the_next_create(shelf: S
 @pytest.mark.parametrize(
     ("limits", "more"),
     [
-        ({"credits_per_day": 0}, 0),
-        ({"credits_per_day": 2 * PRICE}, 0),
-        ({"credits_per_day": 3 * PRICE}, 1),
-        ({"credits_per_month": 5 * PRICE - 1}, 2),
-        ({}, 4),
+        ({"credits_per_day": "0"}, 0),
+        ({"credits_per_day": "0.2"}, 0),
+        ({"credits_per_day": "0.3"}, 1),
+        ({"credits_per_day": None, "credits_per_month": "0.499999"}, 2),
+        ({"credits_per_day": None}, 4),
     ],
 )
 async def test_a_changed_limit_counts_what_was_spent_before(
-    shelf: Shelf, limits: dict[str, int], more: int
+    shelf: Shelf, limits: dict[str, str | None], more: int
 ) -> None:
     """Lowered, raised or lifted: what is left is the new limit less all of today's spending."""
     caller = await shelf.caller(credits_per_day="0.2")
     await shelf.move(await shelf.submitted(caller), TaskState.COMPLETED, charged=PRICE)
     await shelf.admit(caller)
 
-    await shelf.tenants.set_limits("acme", Limits(**limits))
+    await shelf.limit("acme", **limits)
 
     outcomes = [await shelf.attempt(caller) for _ in range(4)]
     assert outcomes == ["admitted"] * more + ["credit_exhausted"] * (4 - more)
@@ -158,7 +157,7 @@ async def test_spending_counts_from_before_there_was_a_limit(shelf: Shelf) -> No
     for _ in range(3):
         await shelf.admit(caller)
 
-    await shelf.tenants.set_limits("acme", Limits(credits_per_month=3 * PRICE))
+    await shelf.limit("acme", credits_per_month="0.3")
 
     assert await shelf.attempt(caller) == "credit_exhausted"
 

@@ -8,6 +8,7 @@ import pytest
 
 from app.domain.task import ARROWS, FINAL, ForbiddenArrow, TaskState
 from app.store.keys import Shard, windows
+from app.store.task_record import Retiring
 from tests.store.shelf import PRICE, RETENTION_MS, Shelf
 from tests.support.contents import everything
 
@@ -161,12 +162,13 @@ async def test_a_finished_task_is_never_finished_again(shelf: Shelf, end: TaskSt
 
 
 async def test_a_task_that_is_gone_stays_gone(shelf: Shelf) -> None:
-    """A late step neither creates a record nor moves money where the task has expired."""
+    """A late step neither creates a record nor moves money where the task was forgotten."""
     task = await shelf.submitted(await shelf.caller())
     await shelf.move(task, S.COMPLETED, charged=PRICE)
     shard, windows_now = Shard.of("acme"), windows(shelf.clock.now_ms())
     usage = [shard.usage("acme", "live", window) for window in windows_now]
-    await shelf.redis.delete(shard.task(task.id), shard.ledger(task.id), *usage)
+    await shelf.tasks.forget(Retiring.of(task))
+    await shelf.redis.delete(*usage)
     untouched = await everything(shelf.redis)
 
     moved = await shelf.move(task, S.FAILED)

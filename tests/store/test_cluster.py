@@ -12,11 +12,17 @@ from redis.asyncio import Redis
 from redis.crc import key_slot
 
 from app.clock import HeldClock, StoreClock
+from app.domain.api_key import Grace
+from app.domain.audit import GATEWAY
+from app.domain.task import TaskState
+from app.flows.manage_keys import ManageKeys
+from app.flows.manage_tenants import ManageTenants
 from app.store.connect import connect
 from app.store.epoch import settle_epoch
-from app.store.keys import ALL_SHARDS, Shard
+from app.store.keys import ALL_SHARDS, Shard, windows
+from app.store.task_record import Retiring
 from app.store.time import sample_time
-from tests.store.shelf import open_shelf
+from tests.store.shelf import Shelf, open_shelf
 from tests.support.auditor import audit, read_books
 from tests.support.bed import Bed, character, open_bed, settings_for
 from tests.support.redis_server import RedisServer
@@ -45,6 +51,40 @@ async def cluster_bed(
     async with open_bed(settings_for(cluster.url, tmp_path, vendor.url), clock, vendor) as bed:
         yield bed
     assert audit(read_books(f"unix://{cluster.socket_path}"), vendor.journal()) == []
+
+
+async def act_on(shelf: Shelf, tenant_id: str) -> None:
+    """Do to a tenant all that an operator can do to one, with the scripts that do it."""
+    caller = await shelf.caller(tenant_id, reads_per_second=5)
+    keys = ManageKeys(shelf.tenants, shelf.keys, shelf.clock)
+    tenants = ManageTenants(shelf.tenants, shelf.audit, shelf.clock)
+    await shelf.limit(tenant_id, tasks_in_flight=1, reads_per_second=None)
+    await tenants.show_secret(tenant_id, GATEWAY)
+    await tenants.rotate_secret(tenant_id, Grace(), GATEWAY)
+    rotated = await keys.rotate(tenant_id, caller.key_id, Grace(), GATEWAY)
+    await keys.revoke(tenant_id, rotated.key.id, GATEWAY)
+    assert len(await keys.of_tenant(tenant_id)) == 2
+    assert await shelf.attempt(caller) == "admitted"
+    await tenants.delete(tenant_id, force=True, by=GATEWAY)
+    assert await shelf.attempt(caller) == "invalid_key"
+
+
+async def read_of(shelf: Shelf, tenant_id: str) -> None:
+    """Let a tenant make a task and read all it can, to the day when the task is forgotten."""
+    caller = await shelf.caller(tenant_id, reads_per_second=2)
+    now_ms = shelf.clock.now_ms()
+    task = await shelf.submitted(caller)
+    permits = [await shelf.meter.take_read(caller, now_ms=now_ms) for _ in range(3)]
+    assert [permit.wait_ms for permit in permits] == [None, None, 500]
+    bodies, total = await shelf.reads.page(
+        "all", task.model, first=0, last=9, caller=caller, now_ms=now_ms
+    )
+    assert (len(bodies), total) == (1, 1)
+    assert await shelf.reads.several([task.id], caller=caller, now_ms=now_ms) == bodies
+    account = await shelf.accounts.of_caller(caller, windows(now_ms), now_ms=now_ms)
+    assert account.windows == await shelf.accounts.of_tenant(tenant_id, "live", windows(now_ms))
+    await shelf.move(task, TaskState.COMPLETED, charged=1)
+    assert await shelf.tasks.forget(Retiring.of(task))
 
 
 async def test_tasks_of_every_shard_are_made_followed_and_settled(cluster_bed: Bed) -> None:
@@ -80,6 +120,35 @@ async def test_replays_refusals_and_doubts_work_on_a_cluster(cluster_bed: Bed) -
     assert full.json()["error"]["reason"] == "too_many_in_flight"
     assert refused.json()["error"]["reason"] == "vendor_refused"
     assert (await bed.stored(doubtful.json()["id"]))["state"] == "in_doubt"
+
+
+async def test_operators_act_on_every_shard_of_a_cluster(
+    cluster: RedisServer, tmp_path: Path, clock: HeldClock
+) -> None:
+    """Tenants and keys are made, changed, rotated and ended, and the log of it is one."""
+    tenant_ids = [f"tenant-{n:02d}" for n in range(20)]
+    async with open_shelf(cluster.url, tmp_path, clock) as shelf:
+        for tenant_id in tenant_ids:
+            await act_on(shelf, tenant_id)
+
+        acts, _ = await shelf.audit.page(tenant_id=None, before=None, limit=1000)
+
+        assert {act["tenant"] for act in acts} == set(tenant_ids)
+        assert len(acts) == 9 * len(tenant_ids)
+        assert await shelf.tenants.all() == []
+
+
+async def test_tenants_read_on_every_shard_of_a_cluster(
+    cluster: RedisServer, tmp_path: Path, clock: HeldClock
+) -> None:
+    """Reads are counted, lists and accounts looked at, tasks followed and forgotten."""
+    async with open_shelf(cluster.url, tmp_path, clock) as shelf:
+        for tenant_id in (f"tenant-{n:02d}" for n in range(20)):
+            await read_of(shelf, tenant_id)
+
+    books = read_books(f"unix://{cluster.socket_path}")
+    assert (books.tasks, books.ledgers, books.retiring) == ({}, {}, set())
+    assert not any(books.lists.values())
 
 
 async def test_limits_are_exact_on_a_cluster(cluster_bed: Bed) -> None:
@@ -142,6 +211,23 @@ def keys_of(command: bytes) -> list[bytes]:
     return words[3 : 3 + int(words[2])]
 
 
+async def act_on_all(bed: Bed, key: str) -> None:
+    """Let operators and a tenant do what no other line of the test below does."""
+    store, now_ms = bed.gateway.store, bed.clock.now_ms()
+    caller = await store.keys.find_caller(key, "live")
+    assert caller is not None
+    await store.meter.take_read(caller, now_ms=now_ms)
+    await store.reads.page("failed", "m", first=0, last=9, caller=caller, now_ms=now_ms)
+    await store.accounts.of_caller(caller, windows(now_ms), now_ms=now_ms)
+    await bed.switch("acme", disabled=True)
+    await store.manage_tenants.show_secret("acme", GATEWAY)
+    await store.manage_tenants.rotate_secret("acme", Grace(), GATEWAY)
+    await store.manage_keys.rotate("acme", caller.key_id, Grace(), GATEWAY)
+    bed.clock.advance_ms(bed.gateway.settings.retention_days * 86_400_000)
+    await bed.work()
+    await store.manage_tenants.delete("acme", force=True, by=GATEWAY)
+
+
 async def test_no_script_is_ever_called_across_hash_slots(bed: Bed, recorded: Redis) -> None:
     """What a server without a cluster lets pass is looked at call by call."""
     key = await bed.key(creates_per_minute=9)
@@ -151,10 +237,10 @@ async def test_no_script_is_ever_called_across_hash_slots(bed: Bed, recorded: Re
     await bed.create(key, idempotency_key="one")
     await bed.pass_time(3)
     await bed.read(key, task_id)
-    await bed.gateway.store.tenants.set_disabled("acme", disabled=True)
+    await act_on_all(bed, key)
 
     commands = [entry["command"] for entry in await recorded.slowlog_get(10_000)]
 
     calls = [keys_of(each) for each in commands if each.startswith((b"EVALSHA", b"EVAL "))]
-    assert len(calls) >= 10
+    assert len(calls) >= 20
     assert [call for call in calls if len({key_slot(name) for name in call}) != 1] == []

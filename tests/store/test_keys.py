@@ -12,13 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
+from app.domain.ids import Mode
+from app.domain.task import TaskState
 from app.store import keys
 from app.store.keys import (
     ALL_SHARDS,
+    LIST_NAMES,
     META,
     OPEN_PATTERNS,
     PERMANENT_PATTERNS,
     SHARD_COUNT,
+    ListName,
     Shard,
     key_index,
     shard_of,
@@ -34,12 +38,15 @@ TENANT_ID = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?", re.ASCII)
 def names_of(shard: Shard, tenant_id: str = "acme", key_id: str = "key_1") -> list[str]:
     """Return a name of every kind that lies in a shard."""
     return [
-        *(shard.epoch, shard.tenants, shard.polls, shard.sends, shard.doubts),
+        *(shard.epoch, shard.tenants, shard.polls, shard.sends, shard.doubts, shard.retires),
+        shard.audit,
         *(shard.tenant(tenant_id), shard.keys(tenant_id), shard.key(tenant_id, key_id)),
         *(shard.task(TASK_ID), shard.ledger(TASK_ID), shard.request(TASK_ID)),
         shard.idempotency(tenant_id, "live", "d" * 64),
         *(shard.slots(tenant_id, "live"), shard.slots(tenant_id, "test", key_id)),
         *(shard.rate(tenant_id, "live"), shard.rate(tenant_id, "test", key_id)),
+        *(shard.reads(tenant_id, "live"), shard.reads(tenant_id, "test", key_id)),
+        *(shard.listed(tenant_id, "live", "all"), shard.listed(tenant_id, "test", "open", "m n")),
         *(shard.usage(tenant_id, "live", "20261122"), shard.usage(tenant_id, "test", "202611")),
     ]
 
@@ -47,9 +54,9 @@ def names_of(shard: Shard, tenant_id: str = "acme", key_id: str = "key_1") -> li
 def test_every_kind_of_name_is_tried_here() -> None:
     """A new kind of key has to be added to this file."""
     kinds = {name for name in vars(Shard) if not name.startswith("_")} - {"of", "number"}
-    rests = (name.split("}:", 1)[1] for name in names_of(Shard(0)))
+    words = {name.split("}:", 1)[1].split(":")[0] for name in names_of(Shard(0))}
 
-    assert {re.split("[:]", rest)[0].replace("idem", "idempotency") for rest in rests} == kinds
+    assert (words - {"idem", "list"}) | {"idempotency", "listed"} == kinds
 
 
 @pytest.mark.parametrize("shard", ALL_SHARDS, ids=str)
@@ -83,8 +90,24 @@ def test_two_scopes_never_share_a_name(
 ) -> None:
     """No tenant, mode or key can be spelled so that its counters are somebody else's."""
     shard = Shard(0)
-    for kind in (shard.slots, shard.rate, shard.usage, shard.idempotency):
+    for kind in (shard.slots, shard.rate, shard.reads, shard.usage, shard.idempotency):
         assert (kind(*one) == kind(*other)) == (one == other)
+
+
+lists = st.tuples(
+    names, st.sampled_from(["live", "test"]), st.sampled_from(LIST_NAMES), st.just("") | st.text()
+)
+
+
+@given(one=lists, other=lists)
+def test_two_lists_never_share_a_name(
+    one: tuple[str, Mode, ListName, str], other: tuple[str, Mode, ListName, str]
+) -> None:
+    """Whatever a caller asks for as a model, it is one of that tenant's lists and no other key."""
+    shard = Shard(0)
+
+    assert (shard.listed(*one) == shard.listed(*other)) == (one == other)
+    assert shard.listed(*one).startswith(f"rg:{{s00}}:list:{one[0]}:{one[1]}:{one[2]}:")
 
 
 @pytest.mark.parametrize(
@@ -104,7 +127,7 @@ def test_windows_are_utc_days_and_months(moment: datetime, expected: tuple[str, 
 
 def test_every_name_has_a_life() -> None:
     """It is permanent, or without expiry while its task is open, or expires; never two of these."""
-    expiring = (r"rg:\{s\d\d\}:(rate|usage):.+",)
+    expiring = (r"rg:\{s\d\d\}:(rate|reads|usage):.+",)
     found = [*names_of(Shard(7)), META, key_index("a" * 64)]
 
     for name in found:
@@ -131,8 +154,10 @@ async def test_what_is_written_has_the_described_type(shelf: Shelf) -> None:
         for rest, kind in re.findall(r"^    rg:(\S+) +(\w+) ", keys.__doc__ or "", re.MULTILINE)
     }
     caller = await shelf.caller(creates_per_minute=9)
+    await shelf.limit("acme", reads_per_second=9)
+    await shelf.meter.take_read(caller, now_ms=shelf.clock.now_ms())
     await shelf.admit(caller, idempotency=secrets.token_hex(32))
-    await shelf.submitted(caller)
+    await shelf.move(await shelf.submitted(caller), TaskState.COMPLETED)
 
     for name in await everything(shelf.redis):
         kind = re.sub(r"^rg:(\{s\d\d\}:)?", "", name).split(":")[0]

@@ -10,14 +10,15 @@ from app.domain.task import TaskState
 from app.domain.tenant import Caller
 from app.errors import InvalidKey, StoreForeign, TaskNotFound, TenantDisabled
 from app.store.keys import Shard
-from app.store.tasks import TaskStore
-from tests.store.shelf import PRICE, RETENTION_MS, Shelf
+from app.store.task_reads import TaskReads
+from tests.store.shelf import PRICE, Shelf, vendor_id_of
 from tests.support.contents import everything
 
 
 async def read(shelf: Shelf, caller: Caller, task_id: str) -> tuple[bytes, bool]:
-    """Read a task as a caller."""
-    return await shelf.tasks.read(task_id, caller=caller, now_ms=shelf.clock.now_ms())
+    """Read a task as a caller: what it shows, and whether it is over."""
+    found = await shelf.reads.one(task_id, caller=caller, now_ms=shelf.clock.now_ms())
+    return found.body, found.finished
 
 
 async def test_a_task_reads_as_the_bytes_last_stored(shelf: Shelf) -> None:
@@ -55,7 +56,7 @@ async def test_every_key_of_a_tenant_reads_its_tasks(shelf: Shelf) -> None:
     """A task is the tenant's, not the key's that made it."""
     caller = await shelf.caller()
     task = await shelf.admit(caller)
-    await shelf.tenants.revoke_key(caller.tenant_id, caller.key_id)
+    await shelf.revoke(caller.tenant_id, caller.key_id)
 
     body, _ = await read(shelf, await shelf.colleague(caller), task.id)
 
@@ -95,10 +96,10 @@ async def test_a_store_of_another_epoch_shows_nothing(shelf: Shelf) -> None:
     """Exchanged or emptied, it makes no task unknown and no key invalid: it is the wrong store."""
     caller = await shelf.caller()
     task = await shelf.admit(caller)
-    stranger = TaskStore(shelf.redis, "0" * 32, retention_ms=RETENTION_MS)
+    stranger = TaskReads(shelf.redis, "0" * 32)
 
     with pytest.raises(StoreForeign):
-        await stranger.read(task.id, caller=caller, now_ms=shelf.clock.now_ms())
+        await stranger.one(task.id, caller=caller, now_ms=shelf.clock.now_ms())
     await shelf.redis.flushall()
     with pytest.raises(StoreForeign):
         await read(shelf, caller, task.id)
@@ -108,7 +109,7 @@ async def test_a_revoked_key_reads_nothing(shelf: Shelf) -> None:
     """From that instant, whatever it made."""
     caller = await shelf.caller()
     task = await shelf.admit(caller)
-    await shelf.tenants.revoke_key(caller.tenant_id, caller.key_id)
+    await shelf.revoke(caller.tenant_id, caller.key_id)
 
     with pytest.raises(InvalidKey):
         await read(shelf, caller, task.id)
@@ -132,10 +133,22 @@ async def test_a_disabled_tenant_reads_nothing(shelf: Shelf) -> None:
     """Its tasks are there again when it is enabled."""
     caller = await shelf.caller()
     task = await shelf.admit(caller)
-    await shelf.tenants.set_disabled("acme", disabled=True)
+    await shelf.switch("acme", disabled=True)
 
     with pytest.raises(TenantDisabled):
         await read(shelf, caller, task.id)
 
-    await shelf.tenants.set_disabled("acme", disabled=False)
+    await shelf.switch("acme", disabled=False)
     assert await read(shelf, caller, task.id) == (task.body, False)
+
+
+async def test_only_a_task_that_the_vendor_has_knows_its_id(shelf: Shelf) -> None:
+    """It is there for later tasks that build on this one, from the vendor's yes on."""
+    caller = await shelf.caller()
+    task = await shelf.admit(caller)
+
+    before = await shelf.reads.one(task.id, caller=caller, now_ms=shelf.clock.now_ms())
+    await shelf.accept(task)
+    after = await shelf.reads.one(task.id, caller=caller, now_ms=shelf.clock.now_ms())
+
+    assert (before.vendor_id, after.vendor_id) == ("", vendor_id_of(task))

@@ -83,7 +83,7 @@ async def test_whoever_was_answered_before_the_refusal_reads_a_failure(shelf: Sh
 
     await shelf.move(task, TaskState.REJECTED)
 
-    body, is_finished = await shelf.tasks.read(task.id, caller=caller, now_ms=shelf.clock.now_ms())
+    read = await shelf.reads.one(task.id, caller=caller, now_ms=shelf.clock.now_ms())
     idem = Shard.of("acme").idempotency("acme", "live", KEY)
-    assert (body, is_finished) == (b'{"status":"rejected"}', True)
+    assert (read.body, read.finished) == (b'{"status":"rejected"}', True)
     assert await shelf.redis.pexpiretime(idem) == shelf.clock.now_ms() + 86_400_000

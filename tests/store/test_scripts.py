@@ -18,6 +18,7 @@ from tests.support.redis_server import RedisServer, Relay
 
 FOLDER = Path(scripts.__file__).with_name("lua")
 VERBS = sorted(path.stem for path in FOLDER.glob("*.lua"))
+SHARED = sorted(path.stem for path in (FOLDER / "shared").glob("*.lua"))
 SCHEDULE = "rg:{s00}:polls"
 
 
@@ -31,11 +32,11 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 def header(verb: str) -> dict[str, list[str]]:
     """Return the names of a script's keys and arguments, read from its first comment lines."""
-    found: dict[str, list[str]] = {"KEYS": [], "ARGV": []}
+    found: dict[str, list[str]] = {"USES": [], "KEYS": [], "ARGV": []}
     for line in (FOLDER / f"{verb}.lua").read_text("utf-8").splitlines():
         slot, _, names = line.removeprefix("-- ").partition(" ")
         if line.startswith("--") and slot in found:
-            found[slot] += [name.removesuffix(":int") for name in names.split()]
+            found[slot] += [name.removesuffix(":int").removesuffix("...") for name in names.split()]
     return found
 
 
@@ -43,7 +44,7 @@ def header(verb: str) -> dict[str, list[str]]:
 def test_every_script_says_what_it_does_takes_and_returns(verb: str) -> None:
     """Purpose first, then keys, arguments and answers; no name twice, none that Lua knows."""
     lines = (FOLDER / f"{verb}.lua").read_text("utf-8").splitlines()
-    names = [name for listed in header(verb).values() for name in listed]
+    names = header(verb)["KEYS"] + header(verb)["ARGV"]
 
     assert re.fullmatch(r"-- [A-Z].*\.", lines[0])
     assert any(line.startswith("-- RETURNS ") for line in lines[:8])
@@ -59,6 +60,101 @@ def test_no_script_leans_on_what_differs_between_runs(verb: str) -> None:
 
     assert not re.search(r"'(TIME|RANDOMKEY|SRANDMEMBER|KEYS|SCAN)'|math\.random|os\.", source)
     assert not re.search(r"'rg:|\{s", source)
+
+
+@pytest.mark.parametrize("piece", SHARED)
+def test_a_shared_piece_says_what_it_is_and_is_used(piece: str) -> None:
+    """It is local functions alone, each explained, and more than an idle file."""
+    source = (FOLDER / "shared" / f"{piece}.lua").read_text("utf-8")
+    lines = source.splitlines()
+
+    assert lines[0].startswith("-- ")
+    assert not re.search(r"'(TIME|RANDOMKEY|SRANDMEMBER|KEYS|SCAN)'|math\.random|os\.", source)
+    assert not re.search(r"\b(KEYS|ARGV)\b|'rg:|\{s", source)
+    assert [line for line in lines if line.startswith("function")] == []
+    assert any(piece in header(verb)["USES"] for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_script_uses_what_it_says_and_nothing_it_does_not(verb: str) -> None:
+    """Each piece it names gives it a function that it calls."""
+    source = (FOLDER / f"{verb}.lua").read_text("utf-8")
+    called = {
+        piece
+        for piece in SHARED
+        for name in re.findall(
+            r"^local function (\w+)", (FOLDER / "shared" / f"{piece}.lua").read_text(), re.MULTILINE
+        )
+        if re.search(rf"\b{name}\(", source)
+    }
+
+    assert called == set(header(verb)["USES"])
+
+
+async def test_a_name_may_stand_for_many_keys(redis: Redis) -> None:
+    """They come to the script in their order, none or a thousand, behind the named ones."""
+    forget = Script(redis, "forget_task")
+    lists = [f"rg:{{s00}}:list:{n}" for n in range(1000)]
+    await redis.zadd(lists[0], {"t": 1})
+    await redis.zadd(lists[999], {"t": 1, "other": 2})
+    named = {"retires": "rg:{s00}:retires", "task": "rg:{s00}:task:t", "ledger": "rg:{s00}:l"}
+
+    none = await forget(**named, lists=[], member="m", task_id="t")
+    all_of_them = await forget(**named, lists=lists, member="m", task_id="t")
+
+    assert (none, all_of_them) == (0, 2)
+    assert await redis.zrange(lists[999], 0, -1) == [b"other"]
+
+
+async def test_many_keys_begin_behind_the_named_ones(redis: Redis) -> None:
+    """A script that is given three finds three, and given none finds none."""
+    read = Script(redis, "read_account")
+    names = {name: f"rg:{{s00}}:{name}" for name in ("epoch", "tenant", "key")}
+    await redis.set(names["epoch"], "e")
+    for name in ("tenant", "key"):
+        await redis.hset(names[name], mapping={"state": "active"})
+    await redis.hset("rg:{s00}:w2", mapping={"tasks": 2})
+    windows = [f"rg:{{s00}}:w{n}" for n in (1, 2, 3)]
+
+    some = await read(**names, windows=windows, now_ms=1, epoch_id="e")
+    none = await read(**names, windows=[], now_ms=1, epoch_id="e")
+
+    assert some[3:] == [[], [b"tasks", b"2"], []]
+    assert none[3:] == []
+
+
+async def test_many_keys_have_to_be_given_by_their_name(redis: Redis) -> None:
+    """Left out or misspelt, the call never reaches the server."""
+    forget = Script(redis, "forget_task")
+    named = {"retires": "r", "task": "t", "ledger": "l", "member": "m", "task_id": "t"}
+
+    with pytest.raises(TypeError, match="lists"):
+        await forget(**named)
+    with pytest.raises(TypeError, match="lists"):
+        await forget(**named, list=[])
+
+
+async def test_a_script_built_on_shared_pieces_keeps_its_line_numbers(redis: Redis) -> None:
+    """What is put before it stands on its own first line."""
+    name = "rg:{s00}:list:x"
+    await redis.set("rg:{s00}:epoch", "e")
+    await redis.hset("rg:{s00}:key:k", mapping={"state": "active"})
+    await redis.hset("rg:{s00}:tenant:t", mapping={"state": "active"})
+    await redis.set(name, "not a sorted set")
+    lines = (FOLDER / "list_tasks.lua").read_text("utf-8").splitlines()
+    faulty = next(n for n, line in enumerate(lines, 1) if "ZCARD" in line)
+
+    with pytest.raises(ResponseError, match=rf"user_script:{faulty}\b"):
+        await Script(redis, "list_tasks")(
+            epoch="rg:{s00}:epoch",
+            tenant="rg:{s00}:tenant:t",
+            key="rg:{s00}:key:k",
+            ids=name,
+            now_ms=1,
+            epoch_id="e",
+            first=0,
+            last=9,
+        )
 
 
 async def test_a_script_is_called_by_the_names_in_its_header(redis: Redis) -> None:

@@ -7,20 +7,23 @@ import secrets
 import pytest
 
 from app.domain.ids import digest_of_api_key, mint_api_key
-from app.domain.tenant import Caller, Limits, LimitsRefused, Tenant
-from app.errors import StoreForeign, StoreUnavailable
+from app.domain.tenant import Caller, LimitsRefused, Refused, Tenant, TenantChange, TenantLimits
+from app.errors import KeyNotFound, StoreForeign, StoreUnavailable, TenantNotFound
+from app.store.api_keys import KeyStore
 from app.store.connect import connect
 from app.store.keys import Shard, key_index
-from app.store.tenants import TenantStore, TenantUnknown
+from app.store.tenants import TenantStore
 from tests.store.shelf import Shelf
 from tests.support.contents import everything
+from tests.support.tenant_keys import act
 
 
 async def test_all_tenants_are_listed_whatever_their_shard(shelf: Shelf) -> None:
     """Sorted by id, from every shard."""
     ids = [f"tenant-{n:02d}" for n in range(40)]
     for tenant_id in reversed(ids):
-        await shelf.tenants.add(Tenant(id=tenant_id, name=tenant_id), now_ms=shelf.clock.now_ms())
+        created = act(tenant_id, at_ms=shelf.clock.now_ms(), name="tenant.created")
+        await shelf.tenants.add(Tenant(id=tenant_id, name=tenant_id), "whsec_", created)
 
     found = await shelf.tenants.all()
 
@@ -35,20 +38,25 @@ async def test_keys_are_listed_oldest_first(shelf: Shelf) -> None:
     for _ in range(3):
         shelf.clock.advance_ms(1)
         callers.append(await shelf.colleague(callers[0]))
-    await shelf.tenants.revoke_key("acme", callers[1].key_id)
+    await shelf.revoke("acme", callers[1].key_id)
 
-    found = await shelf.tenants.keys("acme")
+    found = await shelf.keys.of_tenant("acme")
 
     assert [key.id for key in found] == [caller.key_id for caller in callers]
     assert [key.state for key in found] == ["active", "revoked", "active", "active"]
 
 
 async def test_what_there_is_not_is_unknown(shelf: Shelf) -> None:
-    """An unknown tenant has no record and no keys, which is not the same as none yet."""
-    with pytest.raises(TenantUnknown):
+    """An unknown tenant has no record, no secret and no keys; what was asked for is cut short."""
+    with pytest.raises(TenantNotFound, match="nobody"):
         await shelf.tenants.get("nobody")
-    with pytest.raises(TenantUnknown):
-        await shelf.tenants.keys("nobody")
+    with pytest.raises(TenantNotFound) as refused:
+        await shelf.tenants.webhook_secret("x" * 5000)
+    with pytest.raises(KeyNotFound):
+        await shelf.keys.get("nobody", "key_000000000000")
+
+    assert len(refused.value.message) < 100
+    assert await shelf.keys.of_tenant("nobody") == []
 
 
 async def test_a_secret_nobody_was_given_leads_nowhere(shelf: Shelf) -> None:
@@ -56,7 +64,7 @@ async def test_a_secret_nobody_was_given_leads_nowhere(shelf: Shelf) -> None:
     await shelf.caller()
     untouched = await everything(shelf.redis)
 
-    found = await shelf.tenants.find_caller(mint_api_key("live", secrets.choice), "live")
+    found = await shelf.keys.find_caller(mint_api_key("live", secrets.choice), "live")
 
     assert found is None
     assert await everything(shelf.redis) == untouched
@@ -68,7 +76,7 @@ async def test_on_an_emptied_store_no_key_is_called_unknown(shelf: Shelf) -> Non
     await shelf.redis.flushall()
 
     with pytest.raises(StoreForeign):
-        await shelf.tenants.find_caller(mint_api_key("live", secrets.choice), "live")
+        await shelf.keys.find_caller(mint_api_key("live", secrets.choice), "live")
 
 
 async def test_an_index_of_the_other_mode_leads_nowhere(shelf: Shelf) -> None:
@@ -77,7 +85,7 @@ async def test_an_index_of_the_other_mode_leads_nowhere(shelf: Shelf) -> None:
     index = {"tenant": "acme", "key": "key_000000000000", "mode": "test"}
     await shelf.redis.hset(key_index(digest_of_api_key(secret)), mapping=index)
 
-    assert await shelf.tenants.find_caller(secret, "live") is None
+    assert await shelf.keys.find_caller(secret, "live") is None
 
 
 async def test_a_caller_is_looked_up_once(shelf: Shelf) -> None:
@@ -86,10 +94,10 @@ async def test_a_caller_is_looked_up_once(shelf: Shelf) -> None:
     secret = mint_api_key("live", secrets.choice)
     index = {"tenant": "acme", "key": "key_000000000000", "mode": "live"}
     await shelf.redis.hset(key_index(digest_of_api_key(secret)), mapping=index)
-    first = await shelf.tenants.find_caller(secret, "live")
+    first = await shelf.keys.find_caller(secret, "live")
     await shelf.redis.delete(key_index(digest_of_api_key(secret)))
 
-    second = await shelf.tenants.find_caller(secret, "live")
+    second = await shelf.keys.find_caller(secret, "live")
 
     assert first == second == Caller(tenant_id="acme", key_id="key_000000000000", mode="live")
 
@@ -99,7 +107,7 @@ async def test_a_revocation_binds_processes_that_know_the_key(shelves: list[Shel
     caller = await shelves[0].caller()
     assert await shelves[1].attempt(caller) == "admitted"
 
-    await shelves[2].tenants.revoke_key("acme", caller.key_id)
+    await shelves[2].revoke("acme", caller.key_id)
 
     assert [await each.attempt(caller) for each in shelves] == ["invalid_key"] * 3
 
@@ -110,17 +118,26 @@ async def test_a_model_name_that_cannot_be_stored_is_refused(shelf: Shelf, name:
     await shelf.caller()
 
     with pytest.raises(LimitsRefused):
-        await shelf.tenants.set_limits("acme", Limits.read({"models": [name]}))
+        TenantLimits.read({"models": [name]})
+    with pytest.raises(Refused):
+        TenantChange.read({"limits": {"models": [name]}})
+    with pytest.raises(Refused):
+        await shelf.limit("acme", models=[name])
 
-    assert (await shelf.tenants.get("acme")).limits == Limits()
+    assert (await shelf.tenants.get("acme")).limits == TenantLimits()
 
 
 async def test_without_an_answer_of_the_store_nothing_is_said(shelf: Shelf) -> None:
     """A store that is away is not an unknown key or tenant."""
-    away = TenantStore(connect("unix:///nonexistent/socket"), "0" * 32)
+    nowhere = connect("unix:///nonexistent/socket")
+    away, keys = TenantStore(nowhere, "0" * 32), KeyStore(nowhere, "0" * 32)
 
     with pytest.raises(StoreUnavailable):
-        await away.find_caller(mint_api_key("live", secrets.choice), "live")
+        await keys.find_caller(mint_api_key("live", secrets.choice), "live")
+    with pytest.raises(StoreUnavailable):
+        await keys.get("acme", "key_000000000000")
+    with pytest.raises(StoreUnavailable):
+        await keys.of_tenant("acme")
     with pytest.raises(StoreUnavailable):
         await away.get("acme")
     with pytest.raises(StoreUnavailable):

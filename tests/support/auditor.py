@@ -25,7 +25,7 @@ SCHEDULE_OF_STATE: Final = {
 
 Fields = dict[str, str]
 Place = tuple[str, str, str]
-"""Tenant, mode, and either a window or a key id."""
+"""Tenant, mode, and a window, a key's family, or a list and its model."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ class Books:
     ledgers: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     usage: dict[Place, dict[str, int]] = field(default_factory=dict)
     slots: dict[Place, set[str]] = field(default_factory=dict)
+    lists: dict[Place, set[str]] = field(default_factory=dict)
+    retiring: set[str] = field(default_factory=set)
     schedules: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def states(self) -> Counter[str]:
@@ -69,26 +71,34 @@ def read_books(redis_url: str) -> Books:
     books = Books()
     with BlockingRedis.from_url(redis_url, decode_responses=True) as redis:
         for name in redis.scan_iter(match="rg:{s*}:*", count=1000):
-            _, _, rest = name.partition("}:")
-            kind, _, place = rest.partition(":")
-            match kind:
-                case "task":
-                    books.tasks[place] = redis.hgetall(name)
-                case "ledger":
-                    lines = (line.split(" ") for line in redis.lrange(name, 0, -1))
-                    books.ledgers[place] = [(word, int(amount)) for _, word, amount in lines]
-                case "usage":
-                    figures = redis.hgetall(name)
-                    books.usage[_place(place)] = {k: int(v) for k, v in figures.items()}
-                case "slots":
-                    books.slots[_place(place)] = redis.smembers(name)
-                case "sends" | "polls" | "doubts":
-                    books.schedules[kind] |= set(redis.zrange(name, 0, -1))
+            _enter(books, redis, name)
     return books
 
 
+def _enter(books: Books, redis: BlockingRedis, name: str) -> None:
+    """Read one key, if it is of those that are audited."""
+    kind, _, place = name.partition("}:")[2].partition(":")
+    match kind:
+        case "task":
+            books.tasks[place] = redis.hgetall(name)
+        case "ledger":
+            lines = (line.split(" ") for line in redis.lrange(name, 0, -1))
+            books.ledgers[place] = [(word, int(amount)) for _, word, amount in lines]
+        case "usage":
+            figures = redis.hgetall(name)
+            books.usage[_place(place)] = {k: int(v) for k, v in figures.items()}
+        case "slots":
+            books.slots[_place(place)] = redis.smembers(name)
+        case "list":
+            books.lists[_place(place)] = set(redis.zrange(name, 0, -1))
+        case "retires":
+            books.retiring.update(redis.zrange(name, 0, -1))
+        case "sends" | "polls" | "doubts":
+            books.schedules[kind] |= set(redis.zrange(name, 0, -1))
+
+
 def _place(text: str) -> Place:
-    tenant, mode, rest = text.split(":")
+    tenant, mode, rest = text.split(":", 2)
     return tenant, mode, rest
 
 
@@ -108,6 +118,7 @@ def audit(
         *_unbalanced(books),
         *_misfigured(books),
         *_misplaced(books),
+        *_unlisted(books),
         *_unwatched(books),
     ]
 
@@ -179,17 +190,28 @@ def _unbalanced(books: Books) -> Iterator[str]:
         yield f"money moved for {task_id}, which is unknown"
 
 
+def _figures_of(task: Fields, entries: list[tuple[str, int]]) -> dict[str, int]:
+    """Return what one task adds to each of its figures."""
+    exists, has_ended = not _never_was(task), task["state"] in FINAL_STATES
+    ended = "completed" if task["state"] == "completed" else "failed"
+    return {
+        "held": _outstanding(entries),
+        "settled": _settled(entries),
+        "tasks": int(exists),
+        ended: int(exists and has_ended),
+    }
+
+
 def _misfigured(books: Books) -> Iterator[str]:
     """Totals of days and months are the sums of the ledgers of the tasks admitted in them."""
     due: dict[Place, Counter[str]] = defaultdict(Counter)
     for task_id, task in books.tasks.items():
-        entries = books.ledgers.get(task_id, [])
+        figures = _figures_of(task, books.ledgers.get(task_id, []))
         for window in (task["day"], task["month"]):
-            for suffix in ("", f":{task['key']}"):
-                figures = due[task["tenant"], task["mode"], window]
-                figures[f"held{suffix}"] += _outstanding(entries)
-                figures[f"settled{suffix}"] += _settled(entries)
-                figures[f"tasks{suffix}"] += 1
+            for suffix in ("", f":{_family(task)}", f"@{task['model']}"):
+                due[task["tenant"], task["mode"], window].update(
+                    {f"{name}{suffix}": amount for name, amount in figures.items()}
+                )
     for place in due.keys() | books.usage.keys():
         found = books.usage.get(place, {})
         for name in due[place].keys() | found.keys():
@@ -203,11 +225,44 @@ def _misplaced(books: Books) -> Iterator[str]:
     for task_id, task in books.tasks.items():
         if task["state"] not in FINAL_STATES:
             due[task["tenant"], task["mode"], ""].add(task_id)
-            due[task["tenant"], task["mode"], task["key"]].add(task_id)
+            due[task["tenant"], task["mode"], _family(task)].add(task_id)
     for place in due.keys() | books.slots.keys():
         found = books.slots.get(place, set())
         yield from (f"task {each} keeps a slot of {place}" for each in found - due[place])
         yield from (f"task {each} has no slot of {place}" for each in due[place] - found)
+
+
+def _unlisted(books: Books) -> Iterator[str]:
+    """Every task that its tenant can read is on the lists of its state, and on no other."""
+    due: dict[Place, set[str]] = defaultdict(set)
+    for task_id, task in books.tasks.items():
+        if _never_was(task):
+            continue
+        closed = "completed" if task["state"] == "completed" else "failed"
+        names = ["all", closed if task["state"] in FINAL_STATES else "open"]
+        called_off = task["state"] == "cancelled" or "request_cancelled" in task["body"]
+        if closed in names and called_off:
+            names.append("cancelled")
+        for name in names:
+            for model in ("", task["model"]):
+                due[task["tenant"], task["mode"], f"{name}:{model}"].add(task_id)
+    for place in due.keys() | books.lists.keys():
+        found = books.lists.get(place, set())
+        yield from (f"task {each} is on the list {place}" for each in found - due[place])
+        yield from (f"task {each} is not on the list {place}" for each in due[place] - found)
+    readable = {task_id for (_, _, name), ids in due.items() if name == "all:" for task_id in ids}
+    ended = {each for each in readable if books.tasks[each]["state"] in FINAL_STATES}
+    if ended != {member.split(" ")[0] for member in books.retiring}:
+        yield f"{len(ended)} tasks have ended, {len(books.retiring)} are to be forgotten"
+
+
+def _family(task: Fields) -> str:
+    return task["key"].split(".")[0]
+
+
+def _never_was(task: Fields) -> bool:
+    """Say whether a task was refused before anybody was answered."""
+    return task["state"] == "rejected" and not task.get("answered")
 
 
 def _unwatched(books: Books) -> Iterator[str]:

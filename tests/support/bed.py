@@ -22,7 +22,7 @@ from app.domain.ids import Mode
 from app.settings import Settings
 from app.store.keys import Shard, windows
 from app.wiring import Gateway
-from tests.support.tenant_keys import issued_key, key_of_tenant
+from tests.support.tenant_keys import issued_key, key_of_tenant, limit, revoke, switch
 from tests.support.vendor import VENDOR_KEY, Vendor
 
 CREATE_PATH = "/v1/videos/generations"
@@ -82,13 +82,30 @@ class Bed:
 
     async def key(self, tenant_id: str = "acme", *, mode: Mode = "live", **limits: Any) -> str:
         """Return a new key of a tenant, which is made with `limits` if it does not exist."""
-        tenants, now_ms = self.gateway.store.tenants, self.clock.now_ms()
-        return await key_of_tenant(tenants, tenant_id, now_ms=now_ms, mode=mode, **limits)
+        store, now_ms = self.gateway.store, self.clock.now_ms()
+        return await key_of_tenant(
+            store.tenants, store.keys, tenant_id, now_ms=now_ms, mode=mode, **limits
+        )
 
     async def another_key(self, tenant_id: str, *, mode: Mode = "live", **limits: Any) -> str:
         """Return a new key of an existing tenant, with limits of its own."""
-        tenants, now_ms = self.gateway.store.tenants, self.clock.now_ms()
-        return await issued_key(tenants, tenant_id, now_ms=now_ms, mode=mode, **limits)
+        keys, now_ms = self.gateway.store.keys, self.clock.now_ms()
+        return await issued_key(keys, tenant_id, now_ms=now_ms, mode=mode, **limits)
+
+    async def limit(self, tenant_id: str, **limits: Any) -> None:
+        """Change limits of a tenant; None lifts one."""
+        tenants, at_ms = self.gateway.store.tenants, self.clock.now_ms()
+        await limit(tenants, tenant_id, at_ms=at_ms, **limits)
+
+    async def switch(self, tenant_id: str, *, disabled: bool) -> None:
+        """Switch a tenant off or on."""
+        tenants, at_ms = self.gateway.store.tenants, self.clock.now_ms()
+        await switch(tenants, tenant_id, at_ms=at_ms, disabled=disabled)
+
+    async def revoke(self, tenant_id: str, key_id: str) -> None:
+        """End a key."""
+        keys, at_ms = self.gateway.store.keys, self.clock.now_ms()
+        await revoke(keys, tenant_id, key_id, at_ms=at_ms)
 
     async def create(
         self, key: str, body: dict[str, Any] | None = None, **headers: str

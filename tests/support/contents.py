@@ -23,6 +23,8 @@ async def _value(redis: Redis, name: bytes) -> Any:
             return await redis.smembers(name)
         case b"list":
             return await redis.lrange(name, 0, -1)
+        case b"stream":
+            return await redis.xrange(name)
         case b"zset":
             return await redis.zrange(name, 0, -1, withscores=True)
         case _:

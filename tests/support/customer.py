@@ -67,6 +67,20 @@ class Customer:
         """Send a status read."""
         return await self.ask("GET", f"{gateway.url}/v1/tasks/{task_id}")
 
+    async def read_many(self, *gateways: GatewayProcess, count: int) -> Counter[int]:
+        """Send `count` reads at once, of all kinds and spread over the gateways.
+
+        Returns how often each status was answered; that a task is not there is a read like others.
+        """
+        paths = ("/v1/models", "/v1/credits", "/v1/usage", "/v1/tasks", "/v1/tasks/task-unified-x")
+
+        async def read(number: int) -> int:
+            url = gateways[number % len(gateways)].url + paths[number % len(paths)]
+            status = (await self.ask("GET", url)).status_code
+            return 200 if status == 404 else status
+
+        return Counter(await asyncio.gather(*(read(number) for number in range(count))))
+
     async def status(self, gateway: GatewayProcess, task_id: str) -> str:
         """Return a task's public status."""
         answer = await self.read(gateway, task_id)

@@ -18,7 +18,7 @@ from tests.support.bed import settings_for
 from tests.support.customer import Customer
 from tests.support.processes import GatewayProcess
 from tests.support.redis_server import RedisServer
-from tests.support.tenant_keys import key_of_tenant
+from tests.support.tenant_keys import issued_key, key_of_tenant
 from tests.support.vendor import Vendor
 
 NO_LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
@@ -68,8 +68,19 @@ class Fleet:
         self, tenant_id: str = "acme", *, mode: Mode = "live", **limits: Any
     ) -> Customer:
         """Return a caller with a new key of a tenant, which is made if it does not exist."""
-        now_ms, tenants = self.store.clock.now_ms(), self.store.tenants
-        key = await key_of_tenant(tenants, tenant_id, now_ms=now_ms, mode=mode, **limits)
+        now_ms, store = self.store.clock.now_ms(), self.store
+        key = await key_of_tenant(
+            store.tenants, store.keys, tenant_id, now_ms=now_ms, mode=mode, **limits
+        )
+        self.customers.append(Customer(self.http, key))
+        return self.customers[-1]
+
+    async def another_customer(
+        self, tenant_id: str, *, mode: Mode = "live", **limits: Any
+    ) -> Customer:
+        """Return a caller with a new key of an existing tenant, with limits of its own."""
+        now_ms = self.store.clock.now_ms()
+        key = await issued_key(self.store.keys, tenant_id, now_ms=now_ms, mode=mode, **limits)
         self.customers.append(Customer(self.http, key))
         return self.customers[-1]
 

@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx2
+import psutil
 
 from tests.support.vendor import VENDOR_KEY
 from tests.support.wait import wait_in_thread
@@ -148,10 +150,18 @@ class GatewayProcess:
         failure: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End it, by force if it must be, and look its output over for the vendor key."""
+        """End it, by force if it must be, and look its output over for the vendor key.
+
+        By force its workers and its store are ended as well: what a failed test leaves running
+        would disturb the tests that come after it.
+        """
         self.http.close()
         if self.process.poll() is None:
+            started = psutil.Process(self.pid).children(recursive=True)
             self.kill()
+            for process in started:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
         assert_no_secret(self.log.read_text("utf-8"), where=self.log.name)
 
 

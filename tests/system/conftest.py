@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.fleet import Fleet, open_fleet
 from tests.support.redis_server import RedisServer
-from tests.support.shell import Shell
+from tests.support.shell import Said, Shell
 from tests.support.vendor import Vendor
+
+Run = Callable[..., Said]
 
 
 @pytest.fixture
@@ -27,3 +29,16 @@ def shell() -> Iterator[Shell]:
     """The process that the commands of all tests are forked from."""
     with Shell() as opened:
         yield opened
+
+
+@pytest.fixture
+def reelgate(shell: Shell, redis_url: str, tmp_path: Path) -> Run:
+    """Run a command on this test's store; what goes wrong is told in words."""
+    environment = {"REELGATE_REDIS_URL": redis_url, "REELGATE_DATA_DIR": str(tmp_path)}
+
+    def run(*words: str) -> Said:
+        said = shell.run(*words, environment=environment)
+        assert "Traceback" not in said.err, said.err
+        return said
+
+    return run

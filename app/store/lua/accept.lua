@@ -1,6 +1,6 @@
 -- Record that the vendor has the task: its id, the answer, the first read; the answer sent first stays the answer.
 -- KEYS task request idem ledger sends doubts polls day month
--- ARGV now_ms:int task_id vendor_id vendor_key_id held:int body poll_at_ms:int keyed:int key_id
+-- ARGV now_ms:int task_id vendor_id vendor_key_id held:int body poll_at_ms:int keyed:int family model
 -- RETURNS {'accepted', answer} | {'stale', state}
 local state = redis.call('HGET', task, 'state')
 if state ~= 'sending' and state ~= 'in_doubt' then return {'stale', state or ''} end
@@ -8,8 +8,7 @@ if state ~= 'sending' and state ~= 'in_doubt' then return {'stale', state or ''}
 local more = held - tonumber(redis.call('HGET', task, 'held'))
 if more ~= 0 then
   for _, window in ipairs({day, month}) do
-    redis.call('HINCRBY', window, 'held', more)
-    redis.call('HINCRBY', window, 'held:' .. key_id, more)
+    for _, suffix in ipairs({'', ':' .. family, '@' .. model}) do redis.call('HINCRBY', window, 'held' .. suffix, more) end
   end
   redis.call('RPUSH', ledger, string.format('%.0f adjust %.0f', now_ms, more))
 end

@@ -1,10 +1,11 @@
--- Create a tenant with its limits, unless one of that id exists.
--- KEYS epoch tenant tenants
--- ARGV now_ms:int epoch_id tenant_id name group limits
--- RETURNS 'added' | 'exists' | 'store_foreign'; `limits` is name, value, ... each ended by a newline
+-- Create a tenant with its limits, unless its id is or ever was another's.
+-- USES fields
+-- KEYS epoch tenant tenants audit
+-- ARGV epoch_id tenant_id fields entry
+-- RETURNS 'added' | 'exists' | 'store_foreign'
 if redis.call('GET', epoch) ~= epoch_id then return 'store_foreign' end
 if redis.call('EXISTS', tenant) == 1 then return 'exists' end
-redis.call('HSET', tenant, 'id', tenant_id, 'name', name, 'group', group, 'state', 'active', 'created_ms', now_ms)
-for field, value in string.gmatch(limits, '([^\n]+)\n([^\n]*)\n') do redis.call('HSET', tenant, field, value) end
+set_fields(tenant, fields)
 redis.call('SADD', tenants, tenant_id)
+redis.call('XADD', audit, '*', 'entry', entry)
 return 'added'

@@ -1,7 +1,8 @@
 -- Move a task to its next state, with everything that follows from it: money, slot, schedules, lives.
--- KEYS task request idem slots key_slots ledger sends doubts polls day month
--- ARGV now_ms:int task_id version:int state body final:int charged:int due_ms:int key_id keyed:int
--- ARGV task_expires_ms:int idem_expires_ms:int
+-- KEYS task request idem slots key_slots ledger sends doubts polls retires day month
+-- KEYS all_list all_of_model open_list open_of_model closed_list closed_of_model cancelled_list cancelled_of_model
+-- ARGV now_ms:int task_id version:int state body final:int charged:int due_ms:int family model keyed:int
+-- ARGV outcome retire_member task_expires_ms:int idem_expires_ms:int
 -- RETURNS {'advanced'} | {'stale', state}
 local before = redis.call('HMGET', task, 'version', 'state', 'held', 'answered')
 if tonumber(before[1]) ~= version then return {'stale', before[2] or ''} end
@@ -21,10 +22,14 @@ if final == 0 then
 end
 
 local held = tonumber(before[3])
+-- Refused before anybody was answered: there never was such a task.
+local never_was = state == 'rejected' and not before[4]
 for _, window in ipairs({day, month}) do
-  for _, suffix in ipairs({'', ':' .. key_id}) do
+  for _, suffix in ipairs({'', ':' .. family, '@' .. model}) do
     redis.call('HINCRBY', window, 'held' .. suffix, -held)
     redis.call('HINCRBY', window, 'settled' .. suffix, charged)
+    if never_was then redis.call('HINCRBY', window, 'tasks' .. suffix, -1)
+    else redis.call('HINCRBY', window, (outcome == 'completed' and outcome or 'failed') .. suffix, 1) end
   end
 end
 local function book(kind, amount) redis.call('RPUSH', ledger, string.format('%.0f %s %.0f', now_ms, kind, amount)) end
@@ -35,11 +40,19 @@ redis.call('HSET', task, 'held', 0, 'charged', charged, 'finished_ms', now_ms)
 redis.call('SREM', slots, task_id)
 redis.call('SREM', key_slots, task_id)
 redis.call('DEL', request)
+local created_ms = redis.call('HGET', task, 'created_ms')
+for open, lists in pairs({[open_list] = {all_list, closed_list, cancelled_list},
+  [open_of_model] = {all_of_model, closed_of_model, cancelled_of_model}}) do
+  redis.call('ZREM', open, task_id)
+  if never_was then redis.call('ZREM', lists[1], task_id) else redis.call('ZADD', lists[2], created_ms, task_id) end
+  if outcome == 'cancelled' then redis.call('ZADD', lists[3], created_ms, task_id) end
+end
+if not never_was then redis.call('ZADD', retires, task_expires_ms, retire_member) end
 redis.call('PEXPIREAT', task, task_expires_ms)
 redis.call('PEXPIREAT', ledger, task_expires_ms)
 if keyed == 1 then
   -- An error is not remembered: the same key may create again, unless a 200 was given before.
-  if state == 'rejected' and not before[4] then redis.call('DEL', idem)
+  if never_was then redis.call('DEL', idem)
   else redis.call('PEXPIREAT', idem, idem_expires_ms) end
 end
 return {'advanced'}

@@ -1,0 +1,14 @@
+-- Read several tasks for a caller; those that are not its own are left out.
+-- USES caller
+-- KEYS epoch tenant key tasks...
+-- ARGV now_ms:int epoch_id tenant_id mode
+-- RETURNS {'found', body, ...} in the order asked | {'refused', reason}
+local reason = why_refused(epoch, epoch_id, tenant, key, now_ms)
+if reason then return {'refused', reason} end
+local answer = {'found'}
+for _, task in ipairs(tasks) do
+  local found = redis.call('HMGET', task, 'tenant', 'mode', 'state', 'answered', 'body')
+  local is_hidden = found[3] == 'rejected' and not found[4]
+  if found[1] == tenant_id and found[2] == mode and not is_hidden then answer[#answer + 1] = found[5] end
+end
+return answer

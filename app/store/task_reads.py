@@ -1,0 +1,111 @@
+"""Tasks as their tenants read them: one, several, or a page of a list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from app.domain.listing import ListName
+from app.domain.task import FINAL, TaskState
+from app.domain.tenant import Caller
+from app.errors import TaskNotFound
+from app.store.keys import Shard
+from app.store.refusals import refusal
+from app.store.scripts import Script
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRead:
+    """One task as a caller sees it; `vendor_id` is "" until the vendor has it, and never shown."""
+
+    body: bytes
+    finished: bool
+    vendor_id: str
+
+
+class TaskReads:
+    """Every read checks key, tenant, mode and owner at its own instant, in the store."""
+
+    def __init__(self, redis: Redis, epoch_id: str) -> None:
+        self._epoch_id = epoch_id
+        self._read_task = Script(redis, "read_task")
+        self._read_tasks = Script(redis, "read_tasks")
+        self._list_tasks = Script(redis, "list_tasks")
+
+    async def one(self, task_id: str, *, caller: Caller, now_ms: int) -> TaskRead:
+        """Return one task of a caller.
+
+        Raises:
+            TaskNotFound: unknown, expired, of another tenant, or of the tenant's other mode.
+            InvalidKey: the key was revoked or has expired.
+            TenantDisabled: the operator switched the tenant off.
+            StoreForeign: the store was emptied or exchanged; nothing can be said of the task.
+        """
+        shard = Shard.of(caller.tenant_id)
+        outcome, *rest = await self._read_task(
+            epoch=shard.epoch,
+            tenant=shard.tenant(caller.tenant_id),
+            key=shard.key(caller.tenant_id, caller.key_id),
+            task=shard.task(task_id),
+            now_ms=now_ms,
+            epoch_id=self._epoch_id,
+            tenant_id=caller.tenant_id,
+            mode=caller.mode,
+        )
+        if outcome == b"refused":
+            raise refusal(rest[0])
+        if outcome == b"unknown":
+            raise TaskNotFound
+        body, state, vendor_id = rest
+        return TaskRead(body, TaskState(state.decode()) in FINAL, vendor_id.decode())
+
+    async def several(self, task_ids: list[str], *, caller: Caller, now_ms: int) -> list[bytes]:
+        """Return the answers of a caller's tasks, in the order asked; others are left out.
+
+        Raises:
+            InvalidKey, TenantDisabled, StoreForeign: as `one`.
+        """
+        shard = Shard.of(caller.tenant_id)
+        outcome, *rest = await self._read_tasks(
+            epoch=shard.epoch,
+            tenant=shard.tenant(caller.tenant_id),
+            key=shard.key(caller.tenant_id, caller.key_id),
+            tasks=[shard.task(task_id) for task_id in task_ids],
+            now_ms=now_ms,
+            epoch_id=self._epoch_id,
+            tenant_id=caller.tenant_id,
+            mode=caller.mode,
+        )
+        if outcome == b"refused":
+            raise refusal(rest[0])
+        bodies: list[bytes] = rest
+        return bodies
+
+    async def page(
+        self, which: ListName, model: str, *, first: int, last: int, caller: Caller, now_ms: int
+    ) -> tuple[list[bytes], int]:
+        """Return the answers of a caller's tasks from place `first` to `last`, newest first.
+
+        `model` may be "" for all. The second figure is how many tasks the whole list has. What is
+        forgotten between the two steps of this read is missing from the page.
+
+        Raises:
+            InvalidKey, TenantDisabled, StoreForeign: as `one`.
+        """
+        shard = Shard.of(caller.tenant_id)
+        outcome, *rest = await self._list_tasks(
+            epoch=shard.epoch,
+            tenant=shard.tenant(caller.tenant_id),
+            key=shard.key(caller.tenant_id, caller.key_id),
+            ids=shard.listed(caller.tenant_id, caller.mode, which, model),
+            now_ms=now_ms,
+            epoch_id=self._epoch_id,
+            first=first,
+            last=last,
+        )
+        if outcome == b"refused":
+            raise refusal(rest[0])
+        total, *ids = rest
+        found = [task_id.decode() for task_id in ids]
+        return await self.several(found, caller=caller, now_ms=now_ms) if found else [], total
