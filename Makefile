@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo run test chaos browser check bench lock clean
+.PHONY: help install demo run test system fuzz chaos browser check bench lock clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?=
@@ -20,7 +20,7 @@ READY := $(if $(wildcard $(DEV)),$(DEV),$(RUNTIME))
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' Makefile
-	@echo "  Options: ARGS='…' is passed on (demo, run, test, chaos, browser, bench, lock); PYTHON=python3.12 picks the interpreter."
+	@echo "  Options: ARGS='…' is passed on (demo, run, test, system, fuzz, chaos, browser, bench, lock); PYTHON=python3.12 picks the interpreter."
 
 $(MADE):
 	@set -e; \
@@ -59,8 +59,14 @@ demo: $(READY) ## start everything, follow one video to its end, serve until Ctr
 run: $(READY) ## start the gateway with your settings
 	@$(BIN)/reelgate serve $(ARGS)
 
-test: $(DEV) ## run the test suite, except chaos and browser
-	@$(PYTEST) -n 2 -m "not chaos and not browser" --ignore=tests/chaos --ignore=tests/browser $(ARGS)
+test: $(DEV) ## run the test suite, all but the lanes below
+	@$(PYTEST) -n 2 $(addprefix --ignore=tests/,system cli fuzz chaos browser) $(ARGS)
+
+system: $(DEV) ## run the tests that start commands and several processes
+	@$(PYTEST) -n 2 tests/system tests/cli $(ARGS)
+
+fuzz: $(DEV) ## send thousands of requests made from the OpenAPI document
+	@$(PYTEST) tests/fuzz $(ARGS)
 
 chaos: $(DEV) ## run the tests that kill processes and cut connections
 	@if [ -d tests/chaos ]; then $(PYTEST) tests/chaos $(ARGS); else echo "There are no chaos tests yet."; fi
