@@ -23,7 +23,7 @@ GatewayError
 │   ├── TasksOpen                   409  the tenant still has unfinished tasks
 │   ├── KeyEnded                    409  the key was revoked, has expired or was rotated already
 │   ├── RequestTooLarge             413  the body passes the size limit
-│   └── UnsupportedMediaType        415  the body is not declared as JSON
+│   └── UnsupportedMediaType        415  the body is not declared as JSON, or compressed
 ├── Refused for now (429)
 │   ├── RateLimited                 429  too many creates in a minute, or reads in a second
 │   └── TooManyInFlight             429  every slot is taken
@@ -123,7 +123,7 @@ class ModelNotAllowed(GatewayError):
 
     status = 403
     reason = "model_not_allowed"
-    default_message = "Access denied for this model"
+    default_message = "Access denied for this model: GET /v1/models lists those that can be used"
     default_param = "model"
 
 
@@ -140,7 +140,7 @@ class ModelNotFound(GatewayError):
 
     status = 404
     reason = "model_not_found"
-    default_message = "Specified model not found"
+    default_message = "Specified model not found: GET /v1/models lists those that can be used"
     default_param = "model"
 
 
@@ -235,7 +235,7 @@ class RequestTooLarge(GatewayError):
 
 
 class UnsupportedMediaType(GatewayError):
-    """The body is not declared as `application/json`."""
+    """The body is not declared as `application/json`, or it is compressed."""
 
     status = 415
     reason = "unsupported_media_type"

@@ -20,7 +20,7 @@ from app.api.app import create_app
 from app.errors import TYPE_BY_STATUS, GatewayError, VendorRefused, closed_list
 from app.settings import Settings
 from app.telemetry import Metrics
-from tests.api.answers import PAGES
+from tests.support.answers import PAGES
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

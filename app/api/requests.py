@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final
 
 from fastapi import Request
@@ -43,7 +43,7 @@ class StrictRequest(Request):
         """Return the body as a strict JSON object.
 
         Raises:
-            UnsupportedMediaType: it is not declared as JSON.
+            UnsupportedMediaType: it is not declared as JSON, or compressed.
             MalformedJson: it is not strict JSON.
         """
         return strict_json.parse_object(await self.json_bytes())
@@ -52,14 +52,25 @@ class StrictRequest(Request):
         """Return the body of a request that declares it as JSON.
 
         Raises:
-            UnsupportedMediaType: it is declared as something else, or not at all.
+            UnsupportedMediaType: it is declared as something else, or not at all, or compressed.
         """
+        # Nothing is unpacked: a kilobyte could become a gigabyte.
+        if set(_listed(self, "content-encoding")) - {"identity", ""}:
+            raise UnsupportedMediaType(
+                "Unsupported content encoding: send the body uncompressed, without Content-Encoding"
+            )
         declared = {
             each.partition(";")[0].strip().lower() for each in self.headers.getlist("content-type")
         }
         if declared != {"application/json"}:
             raise UnsupportedMediaType
         return await self.body()
+
+
+def _listed(request: Request, header: str) -> Iterator[str]:
+    """Return the members of a header that is a list, in lower case."""
+    for line in request.headers.getlist(header):
+        yield from (member.strip().lower() for member in line.split(","))
 
 
 class StrictRoute(APIRoute):
@@ -84,7 +95,7 @@ def idempotency_key(request: Request) -> str:
     Raises:
         InvalidRequest: repeated, empty, too long, or not visible ASCII.
     """
-    for header in ("idempotency-key", "x-evo-run-id"):
+    for header in ("Idempotency-Key", "X-Evo-Run-Id"):
         given = request.headers.getlist(header)
         if not given:
             continue

@@ -136,6 +136,9 @@ def explain(failure: Exception) -> bool:
             complain(failure.message)
         case GatewayError():
             complain(f"{failure.message} ({failure.reason})", "`reelgate doctor` says more")
+        case UnicodeEncodeError(encoding="utf-8"):
+            # Bytes of an argument that are not UTF-8 come as halves of surrogate pairs.
+            complain("an argument or a setting is not UTF-8: write it in UTF-8")
         case _:
             return False
     return True

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from app.domain.ids import Mode
 from app.domain.instants import Instant, rfc3339
-from app.domain.tenant import Limits, Refused, matching, parsed
+from app.domain.tenant import LABEL_CHARACTER, Limits, Refused, matching, parsed
 
 MAX_GRACE_S: Final = 90 * 86_400
 """Longest overlap of a rotation: a quarter is enough for the slowest roll-out."""
@@ -22,7 +22,10 @@ class KeyWish(BaseModel, frozen=True, extra="forbid"):
 
     name: Annotated[
         str,
-        matching(r"[^\x00-\x1f\x7f]{0,200}", "at most 200 characters without control characters"),
+        matching(
+            LABEL_CHARACTER + "{0,200}",
+            "at most 200 characters of UTF-8 without control characters",
+        ),
     ] = ""
     mode: Mode = "live"
     expires_at: Instant | None = None

@@ -92,7 +92,7 @@ def parsed(kind: type[Parsed], given: Any, *, place: str = "") -> Parsed:
     try:
         return kind.model_validate(given, context=_WRITTEN)
     except ValidationError as refusal:
-        first = refusal.errors(include_input=False, include_url=False)[0]
+        first = refusal.errors(include_url=False)[0]
         where = _written_place(place, first["loc"])
         raise Refused(f"{where}: {_rule(kind, first)}", param=where) from None
 
@@ -109,6 +109,9 @@ def _written_place(place: str, inside: tuple[int | str, ...]) -> str:
 def _rule(kind: type[BaseModel], problem: ErrorDetails) -> str:
     """Say which rule was broken, in words for people."""
     match problem["type"]:
+        case kind_of_problem if problem["input"] is None and kind_of_problem.endswith("_type"):
+            remedy = "leave it out to keep it" if len(problem["loc"]) == 1 else "leave it out"
+            return f"it must not be null: {remedy}"
         case "extra_forbidden":
             known = ", ".join(sorted(_siblings(kind, problem["loc"])))
             return f"this name is not known here; known are {known}"
@@ -230,8 +233,15 @@ TenantId = Annotated[
         "1 to 63 of a-z 0-9 _ -, with a letter or digit at both ends",
     ),
 ]
+LABEL_CHARACTER = r"[^\x00-\x1f\x7f\ud800-\udfff]"
+"""What a name for people is made of: halves of surrogate pairs, as an argument that is not UTF-8
+has them, can be neither stored nor sent."""
+
 TenantName = Annotated[
-    str, matching(r"[^\x00-\x1f\x7f]{1,200}", "1 to 200 characters without control characters")
+    str,
+    matching(
+        LABEL_CHARACTER + "{1,200}", "1 to 200 characters of UTF-8 without control characters"
+    ),
 ]
 TenantGroup = Annotated[
     str, matching(TENANT_GROUP, "1 to 64 of A-Z a-z 0-9 . _ - and blanks, a letter or digit first")

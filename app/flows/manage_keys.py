@@ -10,7 +10,6 @@ from app.domain.api_key import ApiKey, Grace, KeyWish
 from app.domain.audit import Act, ActName, Actor
 from app.domain.ids import mint_api_key, mint_key_id, next_key_id
 from app.domain.instants import rfc3339
-from app.errors import KeyEnded
 from app.store.api_keys import KeyStore
 from app.store.tenants import TenantStore
 
@@ -49,38 +48,48 @@ class ManageKeys:
         shown = wish.model_dump(mode="json", exclude_unset=True)
         if key.expires_ms is not None:
             shown["expires_at"] = rfc3339(key.expires_ms)
-        return await self._issue(
-            key, Act(by, "key.issued", tenant_id, key.created_ms, key.id, shown)
-        )
+        act = Act(by, "key.issued", tenant_id, key.created_ms, key.id, shown)
+        secret = mint_api_key(key.mode, secrets.choice)
+        await self.keys.issue(key, secret=secret, act=act)
+        return IssuedKey(key, secret)
 
     async def rotate(self, tenant_id: str, key_id: str, grace: Grace, by: Actor) -> IssuedKey:
         """Issue the key that takes another's place, with its name, limits, end and counters.
 
-        The old key goes on for the time of grace. The new one exists before the old one ends, so
-        a rotation that is cut off locks nobody out.
+        The old key goes on for the time of grace.
 
         Raises:
-            KeyNotFound: the tenant has no such key.
-            KeyEnded: it was revoked, has expired or was rotated before.
+            TenantNotFound, KeyNotFound: there is none of that id.
+            KeyEnded: the key was revoked, has expired or was rotated before.
         """
         now_ms = self.clock.now_ms()
+        await self.tenants.get(tenant_id)
         old = await self.keys.get(tenant_id, key_id)
-        if not old.works_at(now_ms):
-            raise KeyEnded(f"key {key_id} has ended: issue a new one")
-        new = old.model_copy(update={"id": next_key_id(key_id), "created_ms": now_ms})
+        new = old.model_copy(
+            update={"id": next_key_id(key_id), "created_ms": now_ms, "state": "active"}
+        )
+        ends_ms = now_ms + grace.grace_s * 1000 if grace.grace_s else None
         detail = {"from": key_id, "grace_s": grace.grace_s}
-        issued = await self._issue(new, Act(by, "key.rotated", tenant_id, now_ms, new.id, detail))
-        at_ms = now_ms + grace.grace_s * 1000 if grace.grace_s else None
-        await self._end(tenant_id, key_id, at_ms, by)
-        return issued
+        rotation = Act(by, "key.rotated", tenant_id, now_ms, new.id, detail)
+        secret = mint_api_key(new.mode, secrets.choice)
+        await self.keys.rotate(
+            key_id,
+            new,
+            secret=secret,
+            ends_ms=ends_ms,
+            acts=(rotation, self._ending(tenant_id, key_id, ends_ms, by)),
+        )
+        return IssuedKey(new, secret)
 
     async def revoke(self, tenant_id: str, key_id: str, by: Actor) -> ApiKey:
         """End a key: from that instant it creates and reads nothing, on every process.
 
         Raises:
-            KeyNotFound: the tenant has no such key.
+            TenantNotFound, KeyNotFound: there is none of that id.
         """
-        await self._end(tenant_id, key_id, None, by)
+        await self.tenants.get(tenant_id)
+        act = self._ending(tenant_id, key_id, None, by)
+        await self.keys.end(tenant_id, key_id, at_ms=None, act=act)
         return await self.keys.get(tenant_id, key_id)
 
     async def of_tenant(self, tenant_id: str) -> list[ApiKey]:
@@ -92,13 +101,7 @@ class ManageKeys:
         await self.tenants.get(tenant_id)
         return await self.keys.of_tenant(tenant_id)
 
-    async def _issue(self, key: ApiKey, act: Act) -> IssuedKey:
-        secret = mint_api_key(key.mode, secrets.choice)
-        await self.keys.issue(key, secret=secret, act=act)
-        return IssuedKey(key, secret)
-
-    async def _end(self, tenant_id: str, key_id: str, at_ms: int | None, by: Actor) -> None:
+    def _ending(self, tenant_id: str, key_id: str, at_ms: int | None, by: Actor) -> Act:
         name: ActName = "key.revoked" if at_ms is None else "key.expiry_set"
         detail = {} if at_ms is None else {"expires_at": rfc3339(at_ms)}
-        act = Act(by, name, tenant_id, self.clock.now_ms(), key_id, detail)
-        await self.keys.end(tenant_id, key_id, at_ms=at_ms, act=act)
+        return Act(by, name, tenant_id, self.clock.now_ms(), key_id, detail)

@@ -13,13 +13,20 @@ import structlog
 from app import failpoints
 from app.clock import Clock
 from app.detached import DetachedWork
-from app.domain import contract
+from app.domain import contract, strict_json
 from app.domain.catalogue import Catalogue
 from app.domain.ids import is_task_id, mint_task_id
 from app.domain.rates import Rates
 from app.domain.requests import CreateRequest, check_create
 from app.domain.tenant import Caller
-from app.errors import GatewayError, InvalidRequest, NoVendorKey, StoreUnavailable, TaskNotFound
+from app.errors import (
+    GatewayError,
+    IdempotencyConflict,
+    InvalidRequest,
+    NoVendorKey,
+    StoreUnavailable,
+    TaskNotFound,
+)
 from app.flows.send import SendTask
 from app.store.task_reads import TaskReads
 from app.store.task_steps import NewTask, Replayed
@@ -75,17 +82,14 @@ class SubmitVideo:
             GatewayError: nothing was created and nothing is held; except `StoreUnavailable`, after
                 which the outcome is told by repeating the call with its Idempotency-Key.
         """
-        wanted = check_create(raw, self.catalogue)
-        key = self.send.vendors[caller.mode].keys.pick()
-        if key is None:
-            raise NoVendorKey
-        self.running.refuse_when_full()
-        await failpoints.reach("submit.arrived")
         try:
+            wanted = check_create(raw, self.catalogue)
+            key = self._free_key(caller)
+            await failpoints.reach("submit.arrived")
             wanted = await self._translated(wanted, caller)
-        except (TaskNotFound, InvalidRequest):
-            # What the first call named may be forgotten by now; its answer is not.
-            if replay := await self._replay_of(wanted, caller, idempotency_key):
+        except GatewayError:
+            # The first answer stands, whatever has become of keys, catalogue and earlier tasks.
+            if replay := await self._replay_of(raw, caller, idempotency_key):
                 return replay
             raise
         new = self._new_task(wanted, caller, idempotency_key)
@@ -121,15 +125,28 @@ class SubmitVideo:
             vendor_ids[path] = task.vendor_id
         return wanted.naming(vendor_ids) if vendor_ids else wanted
 
-    async def _replay_of(
-        self, wanted: CreateRequest, caller: Caller, idempotency_key: str
-    ) -> Created | None:
+    def _free_key(self, caller: Caller) -> VendorKey:
+        """Return the vendor key to create with, if one more create may be under way.
+
+        Raises:
+            NoVendorKey, Overloaded, Stopping: it may not.
+        """
+        key = self.send.vendors[caller.mode].keys.pick()
+        if key is None:
+            raise NoVendorKey
+        self.running.refuse_when_full()
+        return key
+
+    async def _replay_of(self, raw: bytes, caller: Caller, idempotency_key: str) -> Created | None:
         if not idempotency_key:
             return None
         name = _idempotency_name(idempotency_key)
-        found = await self.tasks.find_replay(
-            caller, name, wanted.fingerprint, now_ms=self.clock.now_ms()
-        )
+        fingerprint = strict_json.fingerprint(strict_json.parse_object(raw))
+        now_ms = self.clock.now_ms()
+        try:
+            found = await self.tasks.find_replay(caller, name, fingerprint, now_ms=now_ms)
+        except IdempotencyConflict:
+            return None  # what is wrong with the request itself is the better answer
         return None if found is None else Created(found.answer, replayed=True, rates=None)
 
     async def _admit_and_send(self, new: NewTask, wanted: CreateRequest, key: VendorKey) -> Created:

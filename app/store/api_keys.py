@@ -26,6 +26,7 @@ class KeyStore:
     def __init__(self, redis: Redis, epoch_id: str) -> None:
         self._redis, self._epoch_id = redis, epoch_id
         self._issue_key = Script(redis, "issue_key")
+        self._rotate_key = Script(redis, "rotate_key")
         self._end_key = Script(redis, "end_key")
         self._callers: dict[str, Caller] = {}
 
@@ -34,7 +35,7 @@ class KeyStore:
 
         Raises:
             TenantNotFound: there is none of that id; nothing was stored.
-            KeyEnded: a key of this id exists: the one it comes from was rotated before.
+            KeyEnded: there is a key of this id.
         """
         tenant_id = key.tenant_id
         shard, digest = Shard.of(tenant_id), digest_of_api_key(secret)
@@ -53,8 +54,60 @@ class KeyStore:
         if outcome == b"unknown":
             raise no_tenant(tenant_id)
         if outcome == b"exists":
-            raise KeyEnded(f"the key was rotated before: rotate {key.id} instead")
-        index: dict[Any, Any] = {"tenant": tenant_id, "key": key.id, "mode": key.mode}
+            raise KeyEnded(f"there is a key {key.id} already")
+        await self._index(key, digest)
+
+    async def rotate(
+        self,
+        old_id: str,
+        new: ApiKey,
+        *,
+        secret: str,
+        ends_ms: int | None,
+        acts: tuple[Act, Act],
+    ) -> None:
+        """Store the key that takes another's place, which ends at an instant; None: now.
+
+        The two acts are the rotation and the end of the old key. If no reply comes, both may have
+        happened: a repeated call then says which key is to be rotated instead.
+
+        Raises:
+            TenantNotFound, KeyNotFound: there is none of that id; nothing was changed.
+            KeyEnded: the old key has ended or was rotated before; nothing was changed.
+        """
+        tenant_id, digest = new.tenant_id, digest_of_api_key(secret)
+        shard = Shard.of(tenant_id)
+        rotation, ending = acts
+        outcome = await self._rotate_key(
+            epoch=shard.epoch,
+            tenant=shard.tenant(tenant_id),
+            old=shard.key(tenant_id, old_id),
+            new=shard.key(tenant_id, new.id),
+            keys=shard.keys(tenant_id),
+            audit=shard.audit,
+            epoch_id=self._epoch_id,
+            now_ms=rotation.at_ms,
+            new_id=new.id,
+            fields=written(new.fields(digest)),
+            ends_ms="" if ends_ms is None else ends_ms,
+            entry=rotation.entry(),
+            ending_entry=ending.entry(),
+        )
+        refuse_foreign(outcome)
+        match outcome:
+            case b"no_tenant":
+                raise no_tenant(tenant_id)
+            case b"no_key":
+                raise _no_key(tenant_id, old_id)
+            case b"ended":
+                raise KeyEnded(f"key {old_id} has ended: issue a new one")
+            case b"exists":
+                raise KeyEnded(f"the key was rotated before: rotate {new.id} instead")
+        await self._index(new, digest)
+
+    async def _index(self, key: ApiKey, digest: str) -> None:
+        """Lead from a secret to its key; without this last step the key opens nothing."""
+        index: dict[Any, Any] = {"tenant": key.tenant_id, "key": key.id, "mode": key.mode}
         with store_errors():
             await cast(Awaitable[Any], self._redis.hset(key_index(digest), mapping=index))
 

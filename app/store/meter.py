@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import Final
@@ -19,9 +20,6 @@ from app.store.scripts import Script
 SHARE_LIFE_MS: Final = 1_000
 """How long a share may be used: what is left of it then is lost, never carried on."""
 
-_MOST_WANTED: Final = 1_000_000
-"""More than any share; the script gives a twentieth of a second's reads at most."""
-
 _KNOWN_SHARES: Final = 20_000
 """Callers whose share a process keeps; about 10 MB when full."""
 
@@ -32,14 +30,15 @@ _UNLIMITED: Final = -1
 class _Share:
     """Reads this process may still answer for one caller without asking; -1: any number.
 
-    Where none was given, `free_ms` is when there will be one; so long, but for a second at the
-    most, a caller that hammers is refused without asking.
+    `given` is how many there were. Where none was, `free_ms` is when there will be one; so long,
+    but for a second at the most, a caller that hammers is refused without asking.
     """
 
     count: int
     fetched_ms: int
     until_ms: int
     rates: Rates
+    given: int = 0
     free_ms: int = 0
 
     def serves(self, now_ms: int) -> bool:
@@ -68,11 +67,12 @@ class ReadPermit:
 class Meter:
     """Counts the reads of tenants and keys against `reads_per_second`.
 
-    Over all processes no more pass than the limits say; up to one share a process goes unused.
+    Over all processes no more pass than the limits say, at any moment: what is lent does not come
+    back to the bucket while it may still be used. Up to one share a process goes unused.
     """
 
     def __init__(self, redis: Redis, epoch_id: str) -> None:
-        self._epoch_id = epoch_id
+        self._epoch_id, self._process = epoch_id, secrets.token_hex(4)
         self._meter = Script(redis, "meter")
         self._shares: OrderedDict[Caller, _Share] = OrderedDict()
         self._fetching: dict[Caller, asyncio.Future[_Share]] = {}
@@ -124,15 +124,26 @@ class Meter:
         Raises:
             InvalidKey, TenantDisabled, StoreUnavailable, StoreForeign: as `take_read`.
         """
-        _, rates, _ = await self._ask(caller, now_ms, wanted=0)
+        _, rates, _ = await self._ask(caller, now_ms, 0)
         return replace(rates, counted=counted)
 
     async def _fetch(self, caller: Caller, now_ms: int) -> _Share:
-        count, rates, wait_ms = await self._ask(caller, now_ms, wanted=_MOST_WANTED)
+        count, rates, wait_ms = await self._ask(caller, now_ms, self._wanted(caller, now_ms))
         if count != 0:
-            return _Share(count, now_ms, now_ms + SHARE_LIFE_MS, rates)
+            return _Share(count, now_ms, now_ms + SHARE_LIFE_MS, rates, given=count)
         until_ms = now_ms + min(wait_ms, SHARE_LIFE_MS)
         return _Share(0, now_ms, until_ms, rates, free_ms=now_ms + wait_ms)
+
+    def _wanted(self, caller: Caller, now_ms: int) -> int:
+        """Return how many reads to ask for: one, and twice as many each time they are used up.
+
+        So a caller that reads now and then leaves none unused, which would be lost to others.
+        """
+        before = self._shares.get(caller)
+        used_up = before is not None and before.given > 0 and before.count == 0
+        if before is None or not used_up or not before.fetched_ms <= now_ms < before.until_ms:
+            return 1
+        return 2 * before.given
 
     def _keep(self, caller: Caller, share: _Share) -> None:
         self._shares[caller] = share
@@ -140,7 +151,7 @@ class Meter:
         if len(self._shares) > _KNOWN_SHARES:
             self._shares.popitem(last=False)
 
-    async def _ask(self, caller: Caller, now_ms: int, *, wanted: int) -> tuple[int, Rates, int]:
+    async def _ask(self, caller: Caller, now_ms: int, wanted: int) -> tuple[int, Rates, int]:
         shard = Shard.of(caller.tenant_id)
         place = caller.tenant_id, caller.mode
         outcome, *rest = await self._meter(
@@ -154,6 +165,8 @@ class Meter:
             now_ms=now_ms,
             epoch_id=self._epoch_id,
             wanted=wanted,
+            lease_id=f"{self._process}:{caller.family}",
+            life_ms=SHARE_LIFE_MS,
         )
         if outcome == b"refused":
             raise refusal(rest[0])

@@ -1,32 +1,14 @@
-"""As elsewhere, but every answer a test here gets is held against the gateway's own document."""
+"""The one who operates the gateways of these tests."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.api.answers import Document
 from tests.api.operating import WITH_ADMIN, Operator
-from tests.support.bed import Bed
+from tests.conftest import OpenBed
 from tests.support.key_lives import keys_that_never_end
-
-OpenBed = Callable[..., AbstractAsyncContextManager[Bed]]
-
-
-@pytest.fixture
-def open_gateway_bed(open_gateway_bed: OpenBed) -> OpenBed:
-    """Open gateways with settings of their own; what they answer must be documented."""
-
-    @asynccontextmanager
-    async def opened(**changes: Any) -> AsyncIterator[Bed]:
-        async with open_gateway_bed(**changes) as bed:
-            bed.http.event_hooks = {"response": [Document(bed.app.openapi())]}
-            yield bed
-
-    return opened
 
 
 @pytest.fixture

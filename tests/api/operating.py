@@ -9,8 +9,8 @@ from typing import Any
 import httpx2
 from pydantic import SecretStr
 
-from tests.api.answers import error_of
 from tests.api.asking import bearer
+from tests.support.answers import error_of
 from tests.support.bed import Bed
 
 ADMIN_TOKEN = "canary-admin-token-0001"

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from app.domain.ids import digest_of_api_key, mode_of_api_key
-from tests.api.answers import error_of
 from tests.api.asking import bearer
 from tests.api.operating import ENDED, NO_LIMITS, TENANTS, WORKS, Operator, precisely, shown_at
+from tests.support.answers import error_of
 from tests.support.bed import CREATE_PATH
 from tests.support.contents import everything
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.api.answers import error_of
 from tests.api.asking import bearer
 from tests.api.operating import Operator
+from tests.support.answers import error_of
 from tests.support.bed import character
 
 DAY_S = 86_400

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from app.domain.ids import mode_of_api_key
-from tests.api.answers import error_of
 from tests.api.asking import bearer
 from tests.api.operating import ENDED, TENANTS, WORKS, Operator, precisely, shown_at
+from tests.support.answers import error_of
 from tests.support.bed import character
 
 KEYS = f"{TENANTS}/acme/keys"

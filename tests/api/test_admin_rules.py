@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import OpenBed
 from tests.api.operating import (
     AUDIT,
     NO_LIMITS,
@@ -16,6 +15,7 @@ from tests.api.operating import (
     Operator,
     sole,
 )
+from tests.conftest import OpenBed
 from tests.support.contents import everything
 
 ACME = f"{TENANTS}/acme"
@@ -46,7 +46,7 @@ BAD_LIMITS: list[tuple[str, Any, str]] = [
     ("limits.models[0]", ["a,b"], "the name of a model"),
     ("limits.models[0]", ["a\nb"], "the name of a model"),
     ("limits.models[0]", ["x" * 129], "the name of a model"),
-    ("limits.models[0]", [None], "string"),
+    ("limits.models[0]", [None], "not be null"),
     ("limits", [], "JSON object"),
     ("limits", "5", "JSON object"),
     ("limits.credits", "5", "credits_per_day"),
@@ -119,10 +119,10 @@ REFUSED: list[tuple[str, str, str, Any, str]] = [
         for row in (*BAD_TENANTS, *BAD_LIMITS, *BAD_TENANT_LIMITS)
     ),
     ("PATCH", ACME, "id", "other", "name"),
-    ("PATCH", ACME, "name", None, "string"),
-    ("PATCH", ACME, "group", None, "string"),
-    ("PATCH", ACME, "disabled", None, "boolean"),
-    ("PATCH", ACME, "limits", None, "JSON object"),
+    ("PATCH", ACME, "name", None, "not be null: leave it out to keep it"),
+    ("PATCH", ACME, "group", None, "not be null: leave it out to keep it"),
+    ("PATCH", ACME, "disabled", None, "not be null: leave it out to keep it"),
+    ("PATCH", ACME, "limits", None, "not be null: leave it out to keep it"),
     *(("POST", KEYS, *row) for row in (*BAD_KEYS, *BAD_LIMITS)),
     *(("POST", path, *row) for path in (SECRET, f"{KEYS}/key_1/rotate") for row in BAD_GRACE),
 ]

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from tests.api.answers import error_of
-from tests.api.conftest import OpenBed
 from tests.api.operating import ROUTES, TENANTS, WITH_ADMIN, Operator
+from tests.conftest import OpenBed
+from tests.support.answers import error_of
 from tests.support.contents import everything
 from tests.support.redis_server import RedisServer
 

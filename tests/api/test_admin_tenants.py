@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from app.store.keys import Shard
-from tests.api.answers import error_of
 from tests.api.operating import NO_TENANT_LIMITS, TENANTS, Operator
+from tests.support.answers import error_of
 from tests.support.bed import character
 
 LIMITS = {

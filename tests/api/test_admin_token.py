@@ -12,10 +12,10 @@ import pytest
 from app.clock import HeldClock
 from app.settings import SettingsRefused
 from app.telemetry import REDACTED, redactor
-from tests.api.answers import error_of
 from tests.api.asking import UNKNOWN_ID, bearer
-from tests.api.conftest import OpenBed
 from tests.api.operating import ADMIN_TOKEN, AUDIT, ROUTES, TENANTS, WITH_ADMIN, Operator
+from tests.conftest import OpenBed
+from tests.support.answers import error_of
 from tests.support.bed import CHARACTER, CREATE_PATH, Bed, open_bed, settings_for
 from tests.support.contents import everything
 from tests.support.vendor import VENDOR_KEY, Vendor

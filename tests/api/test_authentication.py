@@ -7,9 +7,9 @@ import secrets
 import pytest
 
 from app.domain.ids import mint_api_key
-from tests.api.answers import error_of
 from tests.api.asking import UNKNOWN_ID, bearer
-from tests.api.conftest import OpenBed
+from tests.conftest import OpenBed
+from tests.support.answers import error_of
 from tests.support.bed import CHARACTER, CREATE_PATH, Bed
 from tests.support.tenant_keys import issued_key
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.answers import error_of
 from tests.api.asking import UNKNOWN_ID, ask_batch, bearer
+from tests.support.answers import error_of
 from tests.support.bed import Bed, character
 
 PATH = "/v1/tasks/batch"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.api.answers import error_of
 from tests.api.asking import post_bytes
-from tests.api.conftest import OpenBed
+from tests.conftest import OpenBed
+from tests.support.answers import error_of
 from tests.support.bed import Bed
 
 START = b'{"model":"sora-character","video_url":"https://example.com/video.mp4"'
@@ -158,6 +158,26 @@ async def test_a_body_that_is_not_declared_at_all_is_refused(bed: Bed) -> None:
 async def test_json_is_recognised_however_it_is_written(bed: Bed, declared: str) -> None:
     """Case and parameters of the media type make no difference."""
     answer = await post_bytes(bed, await bed.key(), START + b"}", ("content-type", declared))
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "deflate", "GZIP", "identity, gzip", "zstd"])
+async def test_a_body_declared_as_compressed_is_refused(bed: Bed, coding: str) -> None:
+    """Even where it is not: nothing is unpacked, and the answer says to send it as it is."""
+    coded = ("content-encoding", coding)
+    answer = await post_bytes(bed, await bed.key(), START + b"}", coded)
+
+    assert answer.status_code == 415
+    assert error_of(answer)["reason"] == "unsupported_media_type"
+    assert "uncompressed" in error_of(answer)["message"]
+    assert bed.vendor.journal() == []
+
+
+async def test_a_body_declared_as_it_is_is_taken(bed: Bed) -> None:
+    """`identity` is the word for a body that nothing was done to."""
+    coded = ("content-encoding", "Identity")
+    answer = await post_bytes(bed, await bed.key(), START + b"}", coded)
 
     assert answer.status_code == 200
 

@@ -11,9 +11,9 @@ import pytest
 
 from app.clock import HeldClock
 from app.sandbox import scenario
-from tests.api.answers import PAGES
-from tests.api.conftest import OpenBed
 from tests.api.guide import GUIDE, Example, Pause, assert_as_told, examples, http_call, told_routes
+from tests.conftest import OpenBed
+from tests.support.answers import PAGES
 from tests.support.bed import Bed
 from tests.support.calendar import DAY_MS
 

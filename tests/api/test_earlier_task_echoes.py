@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.answers import error_of
-from tests.api.conftest import OpenBed
+from tests.conftest import OpenBed
+from tests.support.answers import error_of
 from tests.support.bed import Bed, character
 from tests.support.dictated_vendor import TASK, DictatedVendor, words
 

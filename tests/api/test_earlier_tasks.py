@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.answers import error_of
 from tests.api.asking import UNKNOWN_ID, post_bytes, shown
+from tests.support.answers import error_of
 from tests.support.bed import Bed, character
 
 REMIX = {"model": "sora-2-pro-remix", "prompt": "the same by night"}

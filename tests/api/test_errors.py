@@ -11,9 +11,9 @@ import httpx2
 import pytest
 
 from app.errors import GatewayError, UnknownPath, VendorRefused, closed_list
-from tests.api.answers import error_of
-from tests.api.conftest import OpenBed
 from tests.api.provoking import WAYS, Scene
+from tests.conftest import OpenBed
+from tests.support.answers import error_of
 from tests.support.bed import Bed
 from tests.support.redis_server import RedisServer
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import httpx2
 import pytest
 
-from tests.api.answers import error_of
 from tests.api.asking import post_bytes
+from tests.support.answers import error_of
 from tests.support.bed import Bed
 
 BODY = b'{"model":"sora-character","video_url":"https://example.com/video.mp4"}'
-NAME, SYNONYM = "idempotency-key", "x-evo-run-id"
+NAME, SYNONYM = "Idempotency-Key", "X-Evo-Run-Id"
 
 
 async def create(bed: Bed, key: str, *headers: tuple[str, str | bytes]) -> httpx2.Response:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from app.domain.listing import MAX_PAGE
-from tests.api.answers import error_of
 from tests.api.asking import bearer, get, shown
+from tests.support.answers import error_of
 from tests.support.bed import Bed, character
 
 SEEDANCE = {"model": "seedance-1.5-pro", "prompt": "a boat on a lake"}

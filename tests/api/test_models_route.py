@@ -9,7 +9,7 @@ import pytest
 
 from app.wiring import built_in_catalogue
 from tests.api.asking import bearer, get, shown
-from tests.api.conftest import OpenBed
+from tests.conftest import OpenBed
 from tests.support.bed import Bed
 
 ALWAYS = {"id", "object", "type", "status", "billing_rule", "aliases", "callback_url_documented"}

@@ -15,10 +15,10 @@ from starlette.routing import BaseRoute, Route
 from app import __version__
 from app.api.openapi import ADMIN_OPERATIONS, OPERATIONS, TENANT_OPERATIONS
 from app.errors import MethodNotAllowed, VendorRefused, closed_list
-from tests.api.answers import PAGES, Document
-from tests.api.conftest import OpenBed
-from tests.api.schema import SCHEMA_KEYWORDS, problems, resolved, subschemas
+from tests.conftest import OpenBed
+from tests.support.answers import PAGES, Document
 from tests.support.bed import CHARACTER, Bed
+from tests.support.schema import SCHEMA_KEYWORDS, problems, resolved, subschemas
 
 OPERATION = {"operationId", "summary", "description", "security", "parameters", "requestBody"}
 OPERATION |= {"responses", "tags"}

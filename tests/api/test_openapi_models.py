@@ -11,10 +11,10 @@ from app.api.openapi import describe
 from app.domain.catalogue import Catalogue, Model, read_catalogue
 from app.domain.field_rule import ValueRule
 from app.wiring import built_in_catalogue
-from tests.api.conftest import OpenBed
-from tests.api.schema import judge_of, resolved
+from tests.conftest import OpenBed
 from tests.domain.rule_cases import Case, body_of, cases_of, least_body, refused_at
 from tests.support.bed import CHARACTER
+from tests.support.schema import judge_of, resolved
 
 CATALOGUE = built_in_catalogue()
 MODELS = list(CATALOGUE.models.values())

@@ -9,7 +9,6 @@ import httpx2
 
 from app.domain.audit import ActName
 from app.domain.tenant import TenantLimits
-from tests.api.conftest import OpenBed
 from tests.api.guide import (
     OPERATORS_GUIDE,
     Call,
@@ -20,6 +19,7 @@ from tests.api.guide import (
     told_routes,
 )
 from tests.api.operating import ADMIN_TOKEN, ROUTES, WITH_ADMIN
+from tests.conftest import OpenBed
 from tests.support.bed import Bed
 
 TEXT = OPERATORS_GUIDE.read_text("utf-8")

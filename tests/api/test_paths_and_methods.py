@@ -6,9 +6,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.api.answers import error_of
 from tests.api.asking import UNKNOWN_ID, bearer
-from tests.api.conftest import OpenBed
+from tests.conftest import OpenBed
+from tests.support.answers import error_of
 from tests.support.bed import CREATE_PATH, Bed
 
 TASK_PATH = f"/v1/tasks/{UNKNOWN_ID}"

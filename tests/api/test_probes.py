@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.api.answers import error_of
 from tests.api.asking import UNKNOWN_ID, bearer
-from tests.api.conftest import OpenBed
+from tests.conftest import OpenBed
+from tests.support.answers import error_of
 from tests.support.bed import CREATE_PATH, Bed, character
 from tests.support.redis_server import RedisServer
 from tests.support.wait import wait_until

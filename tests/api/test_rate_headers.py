@@ -8,11 +8,11 @@ import pytest
 
 from app.domain.api_key import Grace
 from app.domain.audit import GATEWAY
-from tests.api.answers import error_of
 from tests.api.asking import UNKNOWN_ID, ask_batch, get, post_bytes
-from tests.api.conftest import OpenBed
 from tests.api.rates import BAD, BOTH, READS
 from tests.api.structured import Policy, Standing, members, policies, standing
+from tests.conftest import OpenBed
+from tests.support.answers import error_of
 from tests.support.bed import CREATE_PATH, Bed, character
 
 

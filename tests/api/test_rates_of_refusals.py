@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from app.errors import closed_list
-from tests.api.answers import error_of
 from tests.api.asking import bearer, post_bytes
-from tests.api.conftest import OpenBed
 from tests.api.provoking import WAYS, Scene
 from tests.api.rates import BAD, BOTH, READS
 from tests.api.structured import Policy, policies, standing
+from tests.conftest import OpenBed
+from tests.support.answers import error_of
 from tests.support.bed import CREATE_PATH, Bed, character
 from tests.support.redis_server import RedisServer
 

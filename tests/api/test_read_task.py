@@ -9,9 +9,9 @@ import pytest
 
 from app.domain.ids import mint_task_id
 from app.store.keys import shard_of
-from tests.api.answers import error_of
 from tests.api.asking import UNKNOWN_ID, bearer
-from tests.api.conftest import OpenBed
+from tests.conftest import OpenBed
+from tests.support.answers import error_of
 from tests.support.bed import CREATE_PATH, Bed, character
 
 

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from tests.api.answers import error_of
 from tests.api.asking import bearer
+from tests.support.answers import error_of
 from tests.support.bed import Bed
 
 OURS = re.compile(r"req_[0-9a-f]{24}")

@@ -9,9 +9,9 @@ import httpx2
 import pytest
 
 from tests.api.asking import UNKNOWN_ID, ask_batch, get
-from tests.api.conftest import OpenBed
 from tests.api.rates import BOTH, READS
 from tests.api.structured import Standing, standing
+from tests.conftest import OpenBed
 from tests.support.bed import CREATE_PATH, Bed, character
 from tests.support.wait import wait_until
 

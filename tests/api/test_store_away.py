@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.api.answers import error_of
 from tests.api.asking import UNKNOWN_ID
-from tests.api.conftest import OpenBed
+from tests.conftest import OpenBed
+from tests.support.answers import error_of
 from tests.support.bed import Bed
 from tests.support.redis_server import RedisServer
 from tests.support.wait import wait_until

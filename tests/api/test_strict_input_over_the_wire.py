@@ -14,9 +14,9 @@ import pytest
 
 from app.settings import Settings
 from app.wiring import open_store
-from tests.api.answers import error_of
 from tests.api.asking import UNKNOWN_ID, bearer, post_bytes
 from tests.api.wire import Line, Received
+from tests.support.answers import error_of
 from tests.support.bed import CREATE_PATH, Bed, settings_for
 from tests.support.processes import GatewayProcess
 from tests.support.redis_server import RedisServer
@@ -145,14 +145,15 @@ def test_the_same_kind_said_twice_is_that_kind(wire: Wire) -> None:
 
 
 def test_a_compressed_body_is_refused(wire: Wire, vendor: Vendor) -> None:
-    """Nothing is unpacked: a kilobyte could become a gigabyte."""
+    """Nothing is unpacked: a kilobyte could become a gigabyte; the answer says what to do."""
     packed = gzip.compress(BODY)
     length = b"content-length: %d\r\n" % len(packed)
 
     answer = wire.post(JSON + b"content-encoding: gzip\r\n" + length, packed)
 
-    assert answer.status in (400, 415)
-    assert answer.error()["type"] == "invalid_request_error"
+    assert answer.status == 415
+    assert answer.error()["reason"] == "unsupported_media_type"
+    assert "uncompressed" in answer.error()["message"]
     assert vendor.journal() == []
 
 
@@ -273,6 +274,7 @@ def test_numbers_and_depths_of_thousands_are_refused_by_name(wire: Wire, vendor:
 
         assert answer.status == 400
         assert rule in answer.error()["message"]
+        assert answer.error()["param"] == member[1:].partition(b'"')[0].decode()
     assert vendor.journal() == []
 
 

@@ -14,7 +14,7 @@ from app.clock import HeldClock
 from app.domain.audit import GATEWAY
 from app.store.keys import shard_of
 from tests.api.asking import UNKNOWN_ID, bearer
-from tests.api.conftest import OpenBed
+from tests.conftest import OpenBed
 from tests.support.bed import CREATE_PATH, Bed, character
 from tests.support.calendar import DAY_MS
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from app.clock import HeldClock
-from tests.api.answers import error_of
 from tests.api.asking import bearer, get, shown
-from tests.api.conftest import OpenBed
+from tests.conftest import OpenBed
+from tests.support.answers import error_of
 from tests.support.bed import Bed, character
 from tests.support.calendar import DAY_MS, move_to_last_day_of_month, today
 from tests.support.dictated_vendor import DictatedVendor

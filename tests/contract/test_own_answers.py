@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from app.errors import TYPE_BY_STATUS
-from tests.api.answers import error_of
 from tests.conftest import OpenBed
 from tests.contract.comparing import differences
 from tests.contract.pairs import Pair, answered_by
 from tests.contract.ways import WAYS, Scene
+from tests.support.answers import error_of
 from tests.support.redis_server import RedisServer
 
 

@@ -7,10 +7,10 @@ from collections import Counter
 
 import pytest
 
-from tests.api.answers import error_of
 from tests.api.asking import bearer
 from tests.contract.pairs import PAIRS, Pair, answered_by
 from tests.contract.ways import WAYS
+from tests.support.answers import error_of
 from tests.support.bed import Bed
 
 SHORTEST_REASON = 20

@@ -10,10 +10,10 @@ from typing import Any, Final
 import httpx2
 import pytest
 
-from tests.api.answers import error_of
 from tests.conftest import OpenBed
 from tests.contract.comparing import differences, values
 from tests.contract.pairs import PAIRS, Pair, answered_by
+from tests.support.answers import error_of
 from tests.support.bed import CHARACTER, Bed
 from tests.support.dictated_vendor import TASK, DictatedVendor, words
 

@@ -1,7 +1,4 @@
-"""A gateway as the programs of these tests see it: an address and a key.
-
-As in `tests/api`, every answer is held against the gateway's own document.
-"""
+"""A gateway as the programs of these tests see it: an address and a key."""
 
 from __future__ import annotations
 
@@ -9,12 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.api.conftest import OpenBed, open_gateway_bed
+from tests.conftest import OpenBed
 from tests.dropin.callers import Caller
 from tests.support.bed import Bed
 from tests.support.dictated_vendor import DictatedVendor
-
-__all__ = ["caller", "dictated", "dictated_bed", "open_gateway_bed"]
 
 
 @pytest.fixture

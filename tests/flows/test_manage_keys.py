@@ -186,10 +186,14 @@ async def test_what_there_is_not_is_neither_rotated_nor_ended(bed: Bed) -> None:
     await bed.key("hooli")
     manage, untouched = bed.gateway.store.manage_keys, await everything(bed.gateway.store.redis)
 
-    for tenant_id, key_id in [("acme", "key_0"), ("hooli", old.key.id), ("nobody", old.key.id)]:
-        with pytest.raises(KeyNotFound):
+    for tenant_id, key_id, error in [
+        ("acme", "key_0", KeyNotFound),
+        ("hooli", old.key.id, KeyNotFound),
+        ("nobody", old.key.id, TenantNotFound),
+    ]:
+        with pytest.raises(error):
             await manage.rotate(tenant_id, key_id, Grace(), CLI)
-        with pytest.raises(KeyNotFound):
+        with pytest.raises(error):
             await manage.revoke(tenant_id, key_id, CLI)
     with pytest.raises(TenantNotFound):
         await manage.issue("nobody", KeyWish(), CLI)
@@ -271,6 +275,29 @@ async def test_a_rotation_that_dies_on_its_way_locks_nobody_out(
         await rotate(bed, old.key.id, 60)
     new = await rotate(bed, f"{old.key.id}.2", 60)
     assert await works(bed, new.secret)
+    clock.advance_ms(60_000)
+    assert not await works(bed, old.secret), "it was to end, and its end was written with the rest"
+
+
+async def test_a_key_that_is_revoked_meanwhile_gets_no_successor(bed: Bed) -> None:
+    """Rotations and revocations at once: whichever comes first, no revoked key lives on."""
+    for _ in range(10):
+        old = await issue(bed)
+        manage = bed.gateway.store.manage_keys
+
+        outcomes = await asyncio.gather(
+            rotate(bed, old.key.id, 0),
+            manage.revoke("acme", old.key.id, CLI),
+            return_exceptions=True,
+        )
+
+        acts_of_it = [act for act in await acts(bed) if act.get("key", "").startswith(old.key.id)]
+        names = [act["act"] for act in acts_of_it]
+        if isinstance(outcomes[0], KeyEnded):
+            assert "key.rotated" not in names
+        else:
+            assert names.index("key.rotated") < len(names) - 1
+            assert names[1] == "key.rotated", "the rotation came before any revocation"
 
 
 async def test_revoking_is_repeatable(bed: Bed) -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from contextlib import AsyncExitStack
 
 import pytest
+from pydantic import SecretStr
 from redis import Redis as BlockingRedis
 
 from app import failpoints
@@ -337,3 +338,20 @@ async def test_without_a_vendor_key_live_creates_wait_and_test_keys_work(
         assert (await bed.read(test, created)).json()["status"] == "completed"
         assert await bed.usage(mode="test") == await bed.usage(mode="test") | {"held": 0}
         assert vendor.journal() == []
+
+
+async def test_the_first_answer_stands_when_no_vendor_key_is_left(
+    open_gateway_bed: OpenBed,
+) -> None:
+    """A replay sends nothing, so it needs neither a vendor key nor a model that is still served."""
+    async with open_gateway_bed() as bed:
+        key = await bed.key()
+        first = await bed.create(key, idempotency_key="order-1")
+
+    async with open_gateway_bed(vendor={"keys": SecretStr("")}) as bed:
+        again = await bed.create(key, idempotency_key="order-1")
+        other = await bed.create(key, idempotency_key="order-2")
+
+    assert (again.status_code, again.content) == (200, first.content)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert (other.status_code, reason_of(other)) == (503, "no_vendor_key")

@@ -1,7 +1,8 @@
 """A whole gateway in the test's own process: real Redis, the sandbox over HTTP, a held clock.
 
 Requests go through the real application; only the socket in front of it is left out. Nothing moves
-by itself: the clock moves when told to, and the engine works when `work` is called.
+by itself: the clock moves when told to, and the engine works when `work` is called. Every answer is
+held against the document that the gateway publishes.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from app.domain.ids import Mode
 from app.settings import Settings
 from app.store.keys import Shard, windows
 from app.wiring import Gateway
+from tests.support.answers import Document
 from tests.support.tenant_keys import issued_key, key_of_tenant, limit, revoke, switch
 from tests.support.vendor import VENDOR_KEY, Vendor
 
@@ -164,8 +166,18 @@ async def open_bed(settings: Settings, clock: HeldClock, vendor: Vendor) -> Asyn
     """Run a gateway for the time of the block."""
     app = create_app(settings, clock)
     transport = httpx2.ASGITransport(app=app)
+
+    async def judge(answer: httpx2.Response) -> None:
+        await answer.aread()
+        Document(app.openapi()).judge(answer)
+
     async with (
         app.router.lifespan_context(app),
-        httpx2.AsyncClient(transport=transport, base_url="http://gateway", timeout=30) as http,
+        httpx2.AsyncClient(
+            transport=transport,
+            base_url="http://gateway",
+            timeout=30,
+            event_hooks={"response": [judge]},
+        ) as http,
     ):
         yield Bed(app, app.state.gateway, clock, vendor, http)

@@ -58,6 +58,15 @@ class Fleet:
         self.gateways.extend(started)
         return started
 
+    async def judge(self, answer: httpx2.Response) -> None:
+        """Hold an answer against the document of the gateway that gave it."""
+        await answer.aread()
+        # The last first: a port may have been that of a gateway that has ended.
+        for gateway in reversed(self.gateways):
+            if str(answer.url).startswith(f"{gateway.url}/"):
+                gateway.judge(answer)
+                return
+
     async def stop(self, *gateways: GatewayProcess) -> None:
         """Ask gateways, or all that run, to stop; each must end well."""
         chosen = [each for each in gateways or self.gateways if each.process.poll() is None]
@@ -104,5 +113,6 @@ async def open_fleet(folder: Path, redis: RedisServer, vendor: Vendor) -> AsyncI
     http = httpx2.AsyncClient(trust_env=False, timeout=30, limits=NO_LIMITS)
     async with http, open_store(settings) as store:
         fleet = Fleet(folder, redis, vendor, store, http)
+        http.event_hooks = {"response": [fleet.judge]}
         with fleet.ends:
             yield fleet

@@ -16,6 +16,7 @@ from typing import Any, Self
 import httpx2
 import psutil
 
+from tests.support.answers import Document
 from tests.support.vendor import VENDOR_KEY
 from tests.support.wait import wait_in_thread
 
@@ -50,6 +51,8 @@ def run_json(*words: str, environment: Mapping[str, str]) -> Any:
 
 class GatewayProcess:
     """`reelgate serve` on a free port; its whole output is kept in a file.
+
+    What it answers to its own client is held against the document that it publishes.
 
     `options` are added to the command, `more` to its environment. One of the same `name` in the
     same folder is a restart: it finds the data directory, and adds to the log.
@@ -95,6 +98,8 @@ class GatewayProcess:
             wait_in_thread(
                 self._is_ready, describing=f"{name} to be ready", within_s=START_TIMEOUT_S
             )
+            self.document = self._published()
+            self.http.event_hooks = {"response": [self._read_and_judge]}
         except BaseException:
             self.kill()
             raise
@@ -112,6 +117,20 @@ class GatewayProcess:
             return self.http.get("/readyz").status_code == 200
         except httpx2.TransportError:
             return False
+
+    def _published(self) -> Document | None:
+        """Return the document that it publishes; an engine has none, and answers probes alone."""
+        answer = self.http.get("/openapi.json")
+        return Document(answer.json()) if answer.status_code == 200 else None
+
+    def judge(self, answer: httpx2.Response) -> None:
+        """Fail where an answer of this process, read already, is not as its document says."""
+        if self.document is not None:
+            self.document.judge(answer)
+
+    def _read_and_judge(self, answer: httpx2.Response) -> None:
+        answer.read()
+        self.judge(answer)
 
     def events(self) -> list[dict[str, Any]]:
         """Return the log events so far; a line that is not whole yet is left out."""

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 
 from app.errors import TYPE_BY_STATUS
-from tests.api.schema import problems, resolved
+from tests.support.schema import problems, resolved
 
 ALWAYS = {"code", "message", "type", "reason", "request_id"}
 SOMETIMES = {"param", "fallback_suggestion"}
@@ -42,11 +42,6 @@ class Document:
     """The gateway's OpenAPI document, as a judge of its answers."""
 
     content: dict[str, Any]
-
-    async def __call__(self, answer: httpx2.Response) -> None:
-        """Read an answer and judge it; made to be an event hook of a client."""
-        await answer.aread()
-        self.judge(answer)
 
     def judge(self, answer: httpx2.Response) -> None:
         """Fail where an answer is not documented, or is not as documented."""
