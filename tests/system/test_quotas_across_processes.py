@@ -179,7 +179,7 @@ async def test_a_test_key_is_held_to_the_same_limits(
     await customer.create_many(*held.now, count=60, scenario="seconds:600")
 
     assert customer.counted() == {(200, ""): 10, (429, "too_many_in_flight"): 50}
-    assert vendor.journal() == []
+    assert vendor.creates() == []
 
 
 async def test_four_processes_are_like_two(held: Held, vendor: Vendor) -> None:
