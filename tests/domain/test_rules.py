@@ -210,5 +210,5 @@ def test_a_whole_number_is_one_in_every_spelling(number: int, zeros: int) -> Non
     rule = {"type": "integer", "enum": [number]}
 
     assert refusal(rule, f"{number}.{'0' * (zeros + 1)}") is None
-    assert refusal(rule, f"{number}{'0' * zeros}e-{zeros}") is None
+    assert refusal(rule, f"{number * 10**zeros}e-{zeros}") is None
     assert refusal(rule, f"{number}.{'0' * zeros}1") is not None
