@@ -9,7 +9,10 @@ from redis.asyncio import Redis
 
 from app.domain.ids import Mode
 from app.domain.tenant import Caller, Limits, TenantLimits
-from app.store.keys import Shard
+from app.store.keys import (
+    Shard,
+    caller_keys,
+)
 from app.store.refusals import refusal
 from app.store.scripts import Script, store_errors
 from app.store.tenants import no_tenant
@@ -43,9 +46,7 @@ class AccountStore:
         """
         shard = Shard.of(caller.tenant_id)
         outcome, *rest = await self._read_account(
-            epoch=shard.epoch,
-            tenant=shard.tenant(caller.tenant_id),
-            key=shard.key(caller.tenant_id, caller.key_id),
+            **caller_keys(caller.tenant_id, caller.key_id),
             windows=[shard.usage(caller.tenant_id, caller.mode, name) for name in windows],
             now_ms=now_ms,
             epoch_id=self._epoch_id,

@@ -168,6 +168,16 @@ class Shard:
         return self._name(f"list:{tenant_id}:{mode}:{which}:{model}")
 
 
+def caller_keys(tenant_id: str, key_id: str) -> dict[str, str]:
+    """Return the keys by which a script checks that a caller may act, by their names there."""
+    shard = Shard.of(tenant_id)
+    return {
+        "epoch": shard.epoch,
+        "tenant": shard.tenant(tenant_id),
+        "key": shard.key(tenant_id, key_id),
+    }
+
+
 def windows(at_ms: int) -> tuple[str, str]:
     """Return the names of the UTC day and month an instant lies in."""
     moment = datetime.fromtimestamp(at_ms / 1000, UTC)

@@ -13,7 +13,10 @@ from redis.asyncio import Redis
 from app.domain.rates import PolicyName, Rates, Standing
 from app.domain.tenant import Caller
 from app.errors import GatewayError
-from app.store.keys import Shard
+from app.store.keys import (
+    Shard,
+    caller_keys,
+)
 from app.store.refusals import refusal
 from app.store.scripts import Script
 
@@ -155,9 +158,7 @@ class Meter:
         shard = Shard.of(caller.tenant_id)
         place = caller.tenant_id, caller.mode
         outcome, *rest = await self._meter(
-            epoch=shard.epoch,
-            tenant=shard.tenant(caller.tenant_id),
-            key=shard.key(caller.tenant_id, caller.key_id),
+            **caller_keys(caller.tenant_id, caller.key_id),
             reads=shard.reads(*place),
             key_reads=shard.reads(*place, caller.family),
             rate=shard.rate(*place),

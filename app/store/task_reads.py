@@ -10,7 +10,10 @@ from app.domain.listing import ListName
 from app.domain.task import FINAL, TaskState
 from app.domain.tenant import Caller
 from app.errors import TaskNotFound
-from app.store.keys import Shard
+from app.store.keys import (
+    Shard,
+    caller_keys,
+)
 from app.store.refusals import refusal
 from app.store.scripts import Script
 
@@ -44,9 +47,7 @@ class TaskReads:
         """
         shard = Shard.of(caller.tenant_id)
         outcome, *rest = await self._read_task(
-            epoch=shard.epoch,
-            tenant=shard.tenant(caller.tenant_id),
-            key=shard.key(caller.tenant_id, caller.key_id),
+            **caller_keys(caller.tenant_id, caller.key_id),
             task=shard.task(task_id),
             now_ms=now_ms,
             epoch_id=self._epoch_id,
@@ -68,9 +69,7 @@ class TaskReads:
         """
         shard = Shard.of(caller.tenant_id)
         outcome, *rest = await self._read_tasks(
-            epoch=shard.epoch,
-            tenant=shard.tenant(caller.tenant_id),
-            key=shard.key(caller.tenant_id, caller.key_id),
+            **caller_keys(caller.tenant_id, caller.key_id),
             tasks=[shard.task(task_id) for task_id in task_ids],
             now_ms=now_ms,
             epoch_id=self._epoch_id,
@@ -95,9 +94,7 @@ class TaskReads:
         """
         shard = Shard.of(caller.tenant_id)
         outcome, *rest = await self._list_tasks(
-            epoch=shard.epoch,
-            tenant=shard.tenant(caller.tenant_id),
-            key=shard.key(caller.tenant_id, caller.key_id),
+            **caller_keys(caller.tenant_id, caller.key_id),
             ids=shard.listed(caller.tenant_id, caller.mode, which, model),
             now_ms=now_ms,
             epoch_id=self._epoch_id,

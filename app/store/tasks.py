@@ -16,6 +16,7 @@ from app.store.keys import (
     LIST_NAMES,
     USAGE_TTL_MS,
     Shard,
+    caller_keys,
     windows,
 )
 from app.store.meter import rates_of_create
@@ -98,9 +99,7 @@ class TaskStore(TaskRecords):
         """
         shard = Shard.of(caller.tenant_id)
         outcome, *rest = await self._find_replay(
-            epoch=shard.epoch,
-            tenant=shard.tenant(caller.tenant_id),
-            key=shard.key(caller.tenant_id, caller.key_id),
+            **caller_keys(caller.tenant_id, caller.key_id),
             idem=shard.idempotency(caller.tenant_id, caller.mode, idempotency),
             now_ms=now_ms,
             epoch_id=self._epoch_id,
