@@ -26,6 +26,7 @@ class DetachedWork:
         self._limit = limit
         self._running: set[asyncio.Task[Any]] = set()
         self._stopping = False
+        self._ends_at_s: float | None = None
         self._waiters: set[Callable[[], None]] = set()
 
     def __len__(self) -> int:
@@ -85,14 +86,26 @@ class DetachedWork:
         if failure is not None and not isinstance(failure, GatewayError):
             log.error("detached.failed", work=task.get_name(), exc_info=failure)
 
-    async def drain(self, grace_s: float) -> int:
-        """Take no new work and wait up to `grace_s`; returns how many calls had to be cut off.
+    @property
+    def ending(self) -> bool:
+        """Whether the process has been asked to stop."""
+        return self._stopping or self._ends_at_s is not None
 
-        A call that is cut off leaves its task marked as sending, so it comes back as doubt.
+    def end_within(self, seconds: float) -> None:
+        """Note that the process was asked to stop, and how long all that runs may take from now."""
+        self._ends_at_s = asyncio.get_running_loop().time() + seconds
+
+    async def drain(self, grace_s: float) -> int:
+        """Take no new work and wait; returns how many calls had to be cut off.
+
+        It waits `grace_s`, or longer where more is left of the time that `end_within` has given. A
+        call that is cut off leaves its task marked as sending, so it comes back as doubt.
         """
         self._stopping = True
         if not self._running:
             return 0
+        if self._ends_at_s is not None:
+            grace_s = max(grace_s, self._ends_at_s - asyncio.get_running_loop().time())
         _, late = await asyncio.wait(self._running, timeout=grace_s)
         for task in late:
             log.warning("detached.cut_off", work=task.get_name())

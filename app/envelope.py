@@ -62,3 +62,17 @@ class GatewayError(Exception):
         if self.suggestion is not None:
             error["fallback_suggestion"] = self.suggestion
         return {"error": error | {"reason": self.reason, "request_id": request_id}}
+
+
+def closed_list() -> list[type[GatewayError]]:
+    """Return every error class that can be answered, in the order of `errors.py`."""
+    found: list[type[GatewayError]] = []
+
+    def walk(parent: type[GatewayError]) -> None:
+        for child in parent.__subclasses__():
+            if child.__module__ == "app.errors":
+                found.append(child)
+                walk(child)
+
+    walk(GatewayError)
+    return found

@@ -22,11 +22,14 @@ GatewayError
 │   ├── TenantExists                409  the id is, or once was, that of another tenant
 │   ├── TasksOpen                   409  the tenant still has unfinished tasks
 │   ├── KeyEnded                    409  the key was revoked, has expired or was rotated already
+│   ├── CannotCancel                409  the task has left for the vendor, or has ended
+│   ├── NotResolvable               409  an operator's word does not fit the task's state
 │   ├── RequestTooLarge             413  the body passes the size limit
 │   └── UnsupportedMediaType        415  the body is not declared as JSON, or compressed
 ├── Refused for now (429)
 │   ├── RateLimited                 429  too many creates in a minute, or reads in a second
-│   └── TooManyInFlight             429  every slot is taken
+│   ├── TooManyInFlight             429  every slot is taken
+│   └── QueueFull                   429  as many tasks are queued as may be
 ├── Refused by the vendor
 │   ├── VendorRefused               400, 404, 413, 415  the vendor rejected the request itself
 │   └── UpstreamRejected            502  the vendor rejected the call for a reason of our own
@@ -51,6 +54,7 @@ from typing import ClassVar
 
 from app.envelope import TYPE_BY_STATUS as TYPE_BY_STATUS
 from app.envelope import GatewayError as GatewayError
+from app.envelope import closed_list as closed_list
 
 
 class InvalidRequest(GatewayError):
@@ -225,6 +229,23 @@ class KeyEnded(GatewayError):
     default_message = "The key cannot be rotated: it has ended or was rotated before"
 
 
+class CannotCancel(GatewayError):
+    """The task has been sent to the vendor, or has ended: cancelling would stop nothing."""
+
+    status = 409
+    reason = "cannot_cancel"
+    default_message = "The task cannot be cancelled: it has left for the video service or has ended"
+    default_param = "task_id"
+
+
+class NotResolvable(GatewayError):
+    """What an operator says of a task does not fit its state, or the vendor's id not the task."""
+
+    status = 409
+    reason = "not_resolvable"
+    default_message = "That does not fit the state of the task: look at it again"
+
+
 class RequestTooLarge(GatewayError):
     """The body passes the size limit; it was not read to its end."""
 
@@ -258,6 +279,16 @@ class TooManyInFlight(GatewayError):
     status = 429
     reason = "too_many_in_flight"
     default_message = "Too many tasks in flight: wait until one has finished"
+    suggestion = "retry when a task has finished"
+    default_retry_after_s = 5
+
+
+class QueueFull(GatewayError):
+    """Every slot is taken, and as many tasks wait as the tenant's `max_queued` allows."""
+
+    status = 429
+    reason = "queue_full"
+    default_message = "The queue is full: wait until a task has finished"
     suggestion = "retry when a task has finished"
     default_retry_after_s = 5
 
@@ -315,7 +346,7 @@ class NoVendorCapacity(GatewayError):
 
 
 class VendorUnreachable(GatewayError):
-    """The vendor could not be reached and nothing was sent to it; the hold was released."""
+    """The vendor cannot be reached; nothing was created or changed, a create's hold released."""
 
     status = 503
     reason = "vendor_unreachable"
@@ -366,17 +397,3 @@ class Stopping(GatewayError):
     reason = "stopping"
     default_message = "Service temporarily unavailable: shutting down"
     default_retry_after_s = 1
-
-
-def closed_list() -> list[type[GatewayError]]:
-    """Return every error class that can be answered, in the order of this file."""
-    found: list[type[GatewayError]] = []
-
-    def walk(parent: type[GatewayError]) -> None:
-        for child in parent.__subclasses__():
-            if child.__module__ == __name__:
-                found.append(child)
-                walk(child)
-
-    walk(GatewayError)
-    return found

@@ -20,6 +20,9 @@ from app import failpoints
 
 PREFIX = "REELGATE_"
 
+LONGEST_S = 400 * 86_400
+"""The figures of a task's day and month are kept this long, so nothing may take longer, seconds."""
+
 MIN_ADMIN_TOKEN_CHARS = 16
 """Shorter ones can be guessed."""
 
@@ -47,6 +50,15 @@ class VendorSettings(BaseModel, frozen=True, validate_default=True):
     )
     report_timeout_s: float = Field(
         10, gt=0, le=120, description="Deadline of one status read at the vendor, seconds."
+    )
+    trust_idempotency: bool = Field(
+        False,
+        description="Repeat a send of unknown outcome under its Idempotency-Key, at most 3 times.",
+    )
+    callbacks: Literal["documented", "always", "never"] = Field(
+        "documented",
+        description="For which models the vendor is told our callback address, if `public_url` is"
+        " set.",
     )
     max_in_flight: int = Field(
         2000,
@@ -115,6 +127,35 @@ class PollSettings(BaseModel, frozen=True, validate_default=True):
     lease_s: float = Field(
         30, ge=1, le=600, description="How long a process owns a task it is reading, seconds."
     )
+    # The vendor publishes no limit: 50 read 1,500 tasks once in the longest interval, 30 s.
+    per_second: int = Field(
+        50,
+        ge=0,
+        le=100_000,
+        description="Status reads a second with one vendor key, over all processes; 0: no limit.",
+    )
+    batch: bool = Field(
+        False, description="Read up to 50 tasks in one call, by the vendor's undocumented batch."
+    )
+    deadline_s: float = Field(
+        3600,
+        gt=0,
+        le=LONGEST_S,
+        description="Age at which an unfinished task is only watched, seconds; five times its"
+        " estimated time if that is longer.",
+    )
+    watch_interval_s: float = Field(
+        900,
+        gt=0,
+        le=LONGEST_S,
+        description="Time between two reads of a task that is watched, seconds.",
+    )
+    give_up_s: float = Field(
+        604_800,
+        gt=0,
+        le=LONGEST_S,
+        description="Age at which a task that is still watched is written off, seconds.",
+    )
     concurrency: int = Field(
         64, ge=1, le=2000, description="Status reads one process may have under way at the vendor."
     )
@@ -123,6 +164,10 @@ class PollSettings(BaseModel, frozen=True, validate_default=True):
     def _ordered(self) -> Self:
         if self.min_interval_s > self.max_interval_s:
             raise ValueError("min_interval_s must not be greater than max_interval_s")
+        if self.min_interval_s > self.watch_interval_s:
+            raise ValueError("min_interval_s must not be greater than watch_interval_s")
+        if self.deadline_s > self.give_up_s:
+            raise ValueError("deadline_s must not be greater than give_up_s")
         return self
 
 
@@ -226,6 +271,16 @@ class Settings(BaseSettings):
     retention_days: int = Field(
         30, ge=2, le=365, description="How long a finished task can be read, days."
     )
+    doubt_deadline_s: float = Field(
+        86_400,
+        ge=60,
+        le=LONGEST_S,
+        description="How long the outcome of a send may stay unknown before it is written off,"
+        " seconds.",
+    )
+    public_url: str = Field(
+        "", description="Where the vendor reaches this gateway with its callbacks; empty: nowhere."
+    )
     catalogue_file: Path | None = Field(
         None, description="TOML file with models, prices and rules of your own; docs/catalogue.md."
     )
@@ -235,6 +290,16 @@ class Settings(BaseSettings):
     poll: PollSettings = Field(default_factory=PollSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     testing: TestingSettings = Field(default_factory=TestingSettings)
+
+    @field_validator("public_url")
+    @classmethod
+    def _a_public_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError("must be http(s)://host[:port][/path]")
+        if parts.username or parts.query or parts.fragment:
+            raise ValueError("must not carry a user name, query or fragment")
+        return value.rstrip("/")
 
     @field_validator("admin_token")
     @classmethod

@@ -5,9 +5,13 @@ Events are `noun.past_participle`. The ones there are:
     access.answered          one line a request
     gateway.listening  gateway.started  gateway.stopped
     task.admitted  task.accepted  task.doubted  task.rejected  task.withdrawn  task.finished
-    task.unreadable  task.lost  tasks.forgotten  hold.exceeded
-    poll.failed  poll.stale
-    store.failed  store.clock_moved  vendor.key_refused  library.warned
+    task.queued  task.requeued  task.dispatched  task.watched  task.written_off  task.corrected
+    task.resolved  task.doubt_kept  task.doubt_ended  task.not_resent
+    notice.unanswerable  notice.mismatched
+    task.unreadable  task.lost  task.late  tasks.forgotten  hold.exceeded
+    poll.failed  poll.stale  batch.failed
+    store.failed  store.clock_moved  store.set_back  vendor.key_refused  library.warned
+    drift.found  vendor.balance_compared  vendor.balance_unread
     engine.stumbled  detached.failed  detached.cut_off  request.failed  request.abandoned
 
 Metrics carry the prefix `reelgate_`; their labels are closed sets:
@@ -16,6 +20,10 @@ Metrics carry the prefix `reelgate_`; their labels are closed sets:
     reelgate_tasks_admitted_total{mode}       reelgate_tasks_refused_total{reason}
     reelgate_tasks_finished_total{state}      reelgate_tasks_doubted_total
     reelgate_vendor_calls_total{call,outcome} reelgate_engine_stumbles_total
+    reelgate_vendor_notices_total{led_to}     reelgate_reads_put_off_total
+    reelgate_drift_microcredits               reelgate_stock_taken_timestamp_seconds
+    reelgate_doubts                           reelgate_doubt_oldest_seconds
+    reelgate_doubt_held_microcredits
 """
 
 from __future__ import annotations
@@ -27,7 +35,7 @@ from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from structlog.typing import Processor
 
 REDACTED = "[redacted]"
@@ -157,6 +165,38 @@ class Metrics:
         self.vendor_calls = counter(
             "reelgate_vendor_calls_total", "Calls to the vendor.", ("call", "outcome")
         )
+        self.notices = counter(
+            "reelgate_vendor_notices_total",
+            "Notices of the vendor, by what they led to.",
+            ("led_to",),
+        )
+        self.reads_put_off = counter(
+            "reelgate_reads_put_off_total",
+            "Due status reads that had to wait for the budget of their vendor key.",
+        )
+        self._gauge_stock()
         self.engine_stumbles = counter(
             "reelgate_engine_stumbles_total", "Engine rounds that ended in an error."
+        )
+
+    def _gauge_stock(self) -> None:
+        """Make the gauges that an engine sets every now and then."""
+
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(name, text, registry=self.registry)
+
+        self.drift = gauge(
+            "reelgate_drift_microcredits",
+            "Differences between what is reserved and what open tasks hold; should be 0.",
+        )
+        self.stock_taken = gauge(
+            "reelgate_stock_taken_timestamp_seconds",
+            "When that was last reckoned by any process, as unix time.",
+        )
+        self.doubts = gauge("reelgate_doubts", "Tasks in doubt.")
+        self.doubt_oldest_seconds = gauge(
+            "reelgate_doubt_oldest_seconds", "Age of the oldest doubt."
+        )
+        self.doubt_held = gauge(
+            "reelgate_doubt_held_microcredits", "Credits held by tasks in doubt."
         )

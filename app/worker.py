@@ -30,10 +30,20 @@ RETRY_MS: Final = 1_000
 STOP_GRACE_S: Final = 3.0
 """How long a stopping engine waits for reads that are under way, seconds."""
 
+LONGEST_CHORE_S: Final = 60.0
 CLOCK_SAMPLE_S: Final = 5.0
 NOTABLE_STEP_MS: Final = 1_000
 
 Flow = Callable[[Shard], Awaitable[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """Something to be done once in a while, whatever is due."""
+
+    name: str
+    every_s: float
+    work: Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -48,6 +58,7 @@ class Engine:
     flows: dict[ScheduleName, Flow]
     clock: Clock
     metrics: Metrics
+    chores: tuple[Chore, ...] = ()
     last_round_ms: int = field(default=0, init=False)
     _at_work: set[tuple[ScheduleName, int]] = field(default_factory=set, init=False)
 
@@ -59,6 +70,8 @@ class Engine:
         wake, works = asyncio.Event(), set[asyncio.Task[bool]]()
         async with asyncio.TaskGroup() as group:
             group.create_task(_pass_on(stopping, wake))
+            for chore in self.chores:
+                group.create_task(self._keep_doing(chore, stopping), name=chore.name)
             while not stopping.is_set():
                 pause_ms = await self._look(group, works, wake)
                 with suppress(TimeoutError):
@@ -128,6 +141,15 @@ class Engine:
         finally:
             self._at_work.discard((entry.name, entry.shard.number))
 
+    async def _keep_doing(self, chore: Chore, stopping: asyncio.Event) -> None:
+        """Do a chore time and again until `stopping` is set; a loop boundary."""
+        while not await _has_come(stopping, chore.every_s):
+            try:
+                async with asyncio.timeout(LONGEST_CHORE_S):
+                    await chore.work()
+            except Exception as failure:  # noqa: BLE001 - counted and logged in `_stumble`
+                self._stumble(failure, chore=chore.name)
+
     def _stumble(self, failure: Exception, **where: object) -> None:
         """Count and log a failed piece of work: one line for trouble, the trace for a defect."""
         self.metrics.engine_stumbles.inc()
@@ -151,7 +173,10 @@ async def keep_time(clock: StoreClock, redis: Redis, stopping: asyncio.Event) ->
                 log.warning("store.clock_moved", moved_ms=round(moved_ms))
         except GatewayError as trouble:
             log.warning("store.failed", doing="reading its time", reason=trouble.reason)
-        try:
-            await asyncio.wait_for(stopping.wait(), CLOCK_SAMPLE_S)
-        except TimeoutError:
-            continue
+        await _has_come(stopping, CLOCK_SAMPLE_S)
+
+
+async def _has_come(event: asyncio.Event, within_s: float) -> bool:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), within_s)
+    return event.is_set()

@@ -12,9 +12,10 @@ from types import FrameType
 from typing import Any
 
 import structlog
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.routing import Route
 
 from app import __version__
@@ -22,7 +23,9 @@ from app.api import (
     account,
     admin_audit,
     admin_keys,
+    admin_tasks,
     admin_tenants,
+    callbacks,
     docs,
     health,
     openapi,
@@ -31,8 +34,10 @@ from app.api import (
 )
 from app.api.front import Front
 from app.api.problems import answer_framework_error, answer_gateway_error, answer_invalid_parameters
+from app.api.recent import RecentAnswers
 from app.clock import Clock, StoreClock
-from app.errors import GatewayError
+from app.domain.tenant import Caller
+from app.errors import GatewayError, InvalidKey, StoreForeign, TenantDisabled
 from app.settings import Settings
 from app.telemetry import Metrics
 from app.wiring import LAST_SENDS_S, Gateway, built_in_catalogue, open_gateway
@@ -40,7 +45,10 @@ from app.worker import keep_time
 
 log = structlog.get_logger(__name__)
 
-_TENANTS_AND_OPERATORS = (videos, tasks, account, admin_tenants, admin_keys, admin_audit)
+_TENANTS_AND_OPERATORS = (
+    *(videos, tasks, account, callbacks),
+    *(admin_tenants, admin_keys, admin_tasks, admin_audit),
+)
 
 HURRY_S = 1.0
 """How long before the server cuts requests off those that wait for the vendor are answered."""
@@ -116,13 +124,16 @@ async def _stop_signals(gateway: Gateway, stopping: asyncio.Event) -> AsyncItera
         return
     loop = asyncio.get_running_loop()
     wait_s = max(0.0, gateway.settings.drain_s - LAST_SENDS_S - HURRY_S)
+    end_s = max(0.0, gateway.settings.drain_s - HURRY_S)
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def on_stop(number: int, frame: FrameType | None) -> None:
         earlier = before[signal.Signals(number)]
         if callable(earlier):
             earlier(number, frame)
+        is_first = not stopping.is_set()
         loop.call_soon_threadsafe(stopping.set)
+        loop.call_soon_threadsafe(gateway.running.end_within, end_s if is_first else 0.0)
         loop.call_soon_threadsafe(loop.call_later, wait_s, gateway.running.hurry)
 
     for number in before:
@@ -134,8 +145,18 @@ async def _stop_signals(gateway: Gateway, stopping: asyncio.Event) -> AsyncItera
             signal.signal(number, earlier)
 
 
+async def _answer_refusal(request: Request, error: Exception) -> Response:
+    """Answer one of the closed list, and forget what it takes the ground from."""
+    if isinstance(error, StoreForeign | InvalidKey | TenantDisabled):
+        state = request.app.state
+        caller: Caller | None = request.scope.get("reelgate.caller")
+        state.recent.heed(error, caller, now_ms=state.gateway.clock.now_ms())
+    return await answer_gateway_error(request, error)
+
+
 def _answer_errors(app: FastAPI) -> None:
-    app.add_exception_handler(GatewayError, answer_gateway_error)
+    app.state.recent = RecentAnswers()
+    app.add_exception_handler(GatewayError, _answer_refusal)
     app.add_exception_handler(HTTPException, answer_framework_error)
     app.add_exception_handler(RequestValidationError, answer_invalid_parameters)
 

@@ -45,6 +45,7 @@ async def authenticate(scope: Scope, store: Store) -> Caller:
     if caller is None:
         raise InvalidKey
     scope["reelgate.tenant_id"] = caller.tenant_id
+    scope["reelgate.caller"] = caller
     return caller
 
 

@@ -19,12 +19,19 @@ from redis.exceptions import RedisError, ResponseError
 
 from app.cli.findings import Notes, isolated
 from app.clock import StoreClock
+from app.domain.balance import Comparison
+from app.domain.instants import rfc3339
+from app.domain.pricing import format_credits
 from app.errors import StoreForeign
-from app.settings import Settings
+from app.settings import Settings, SettingsRefused
+from app.store.balance import BalanceStore
 from app.store.connect import connect, redacted
+from app.store.drift import DriftReads
 from app.store.embedded import EmbeddedStore, EmbeddedStoreUnavailable, open_embedded
 from app.store.epoch import known_epoch, read_epoch
+from app.store.followed import FollowedTasks
 from app.store.time import sample_time
+from app.upstream.keyring import VendorKey
 
 LARGEST_SKEW_MS: Final = 1000
 OLDEST: Final = {"Redis": (7, 0), "Valkey": (7, 2)}
@@ -75,6 +82,8 @@ async def _check_server(redis: Redis, chosen: Settings, where: str, note: Notes)
         return
     note("store-ok", f"{where} answers")
     await isolated("store identity", note, _check_identity(redis, chosen, note))
+    await isolated("drift", note, _check_books(redis, note))
+    await isolated("vendor keys", note, _check_vendor_keys(redis, chosen, note))
     # Each primary of a cluster has a configuration of its own.
     nodes = redis.get_primaries() if isinstance(redis, RedisCluster) else [None]
     for node in nodes:
@@ -102,6 +111,48 @@ async def _check_identity(redis: Redis, chosen: Settings, note: Notes) -> None:
             note("store-foreign", f"the store carries epoch {found}, expected {known}")
         case _:
             note("store-known", f"the store carries the expected epoch {found}")
+
+
+async def _check_books(redis: Redis, note: Notes) -> None:
+    """Reckon what is reserved, and repeat what the last look at the vendor's balance told."""
+    clock = StoreClock()
+    await sample_time(clock, redis)
+    found = await DriftReads(redis).everywhere(now_ms=clock.now_ms())
+    for each in found:
+        by_key = f" by {each.family}" if each.family else ""
+        note(
+            "drift-found",
+            f"{each.tenant_id} ({each.mode}) has {format_credits(each.reserved)} credits reserved"
+            f" in {each.window}{by_key}, its open tasks hold {format_credits(each.held)}",
+        )
+    if not found:
+        note("drift-none", "what is reserved is what open tasks hold")
+    look = await BalanceStore(redis).last()
+    if look is not None and look.comparison is not None:
+        judge_balance(look.comparison, note)
+
+
+async def _check_vendor_keys(redis: Redis, chosen: Settings, note: Notes) -> None:
+    """Note tasks that nobody can follow: the key that made them is not configured here."""
+    try:
+        known = {VendorKey.of(secret).id for secret in chosen.vendor.read_keys()}
+    except SettingsRefused:
+        return  # the check of the vendor says so
+    for key_id, count in sorted((await FollowedTasks(redis).by_vendor_key()).items()):
+        if key_id not in known:
+            tasks = "one open task was" if count == 1 else f"{count} open tasks were"
+            note("vendor-key-missing", f"{tasks} sent with {key_id}, which is not configured here")
+
+
+def judge_balance(comparison: Comparison, note: Notes) -> None:
+    """Note how far the vendor's count and ours were apart in the day that was compared last."""
+    since, until = (rfc3339(at_ms) for at_ms in (comparison.since_ms, comparison.until_ms))
+    note(
+        "balance-differs" if comparison.is_notable else "balance-compared",
+        f"from {since} to {until} the vendor counted"
+        f" {format_credits(comparison.vendor_microcredits)} credits, we settled"
+        f" {format_credits(comparison.settled_microcredits)}",
+    )
 
 
 async def _check_node(redis: Redis, target: dict[str, Any], name: str, note: Notes) -> None:

@@ -75,6 +75,19 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "clock-ok": Kind(Level.OK),
     "clock-skewed": Kind(Level.WARNING, "let both machines keep their time with NTP"),
+    "drift-none": Kind(Level.OK),
+    "drift-found": Kind(
+        Level.ERROR, "look into it with `reelgate task explain`; keep the store as it is, report it"
+    ),
+    "balance-compared": Kind(Level.OK),
+    "balance-differs": Kind(
+        Level.WARNING,
+        "find out who else uses the vendor keys; look at `reelgate task doubt list` and at prices",
+    ),
+    "vendor-key-missing": Kind(
+        Level.WARNING,
+        "configure that key until its tasks have ended; without it they are written off in the end",
+    ),
     "vendor-no-key": Kind(
         Level.WARNING, "set REELGATE_VENDOR__KEYS or REELGATE_VENDOR__KEYS_FILE for live tasks"
     ),

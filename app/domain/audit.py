@@ -19,6 +19,8 @@ ActName = Literal[
     "key.rotated",
     "key.expiry_set",
     "key.revoked",
+    "task.resolved",
+    "task.cancelled",
 ]
 
 

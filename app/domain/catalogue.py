@@ -154,6 +154,12 @@ class Catalogue:
             return Model(name=name)
         raise ModelNotFound
 
+    def known(self, name: str) -> Model:
+        """Return a model by its own name, for a task that was admitted under it: without rules if
+        the catalogue no longer holds it.
+        """
+        return self.models.get(name) or Model.model_construct(name=name)
+
     def name_of(self, name: str) -> str:
         """Return the catalogue's own name of a model, or `name` where it does not hold it."""
         try:

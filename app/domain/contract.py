@@ -14,6 +14,7 @@ from app.domain.catalogue import UNKNOWN, Model
 from app.domain.ids import TASK_ID_PREFIX, created_s
 from app.domain.pricing import Microcredits
 from app.domain.public_text import public_text
+from app.domain.schedule import PollView
 from app.domain.task import Finished, PublicStatus, Running, Task, Verdict
 from app.errors import GatewayError, VendorRefused
 
@@ -50,6 +51,67 @@ def task_credits(answer: Mapping[str, Any]) -> int | float:
     return used if isinstance(used, int | float) else 0
 
 
+def with_queue_position(body: bytes, position: int) -> bytes:
+    """Return a stored answer with the place of its task in the queue, from 1; 0: it is in none."""
+    if position == 0:
+        return body
+    answer: dict[str, Any] = json.loads(body)
+    answer["task_info"]["queue_position"] = position
+    return encode(answer)
+
+
+def sending_answer(body: bytes) -> bytes:
+    """Return the answer of a task that has left the queue: it can no longer be cancelled here."""
+    answer: dict[str, Any] = json.loads(body)
+    answer["task_info"]["can_cancel"] = False
+    return encode(answer)
+
+
+def queued_answer(body: bytes) -> bytes:
+    """Return the answer of a task that is back in the queue."""
+    answer: dict[str, Any] = json.loads(body)
+    answer["task_info"]["can_cancel"] = True
+    return encode(answer)
+
+
+def cancelled_answer(body: bytes) -> bytes:
+    """Return the answer of a task that was called off before it was sent."""
+    return _ended_here(body, "request_cancelled", "The task was cancelled before it was sent.")
+
+
+def written_off_answer(body: bytes, *, charged: Microcredits) -> bytes:
+    """Return the answer of a task of which nobody could learn in time what became of it."""
+    return _ended_here(
+        body,
+        "outcome_unknown",
+        "What became of this task at the video service could not be learnt.",
+        charged=charged,
+    )
+
+
+def _ended_here(body: bytes, code: str, message: str, *, charged: Microcredits = 0) -> bytes:
+    answer: dict[str, Any] = json.loads(body)
+    answer["task_info"]["can_cancel"] = False
+    answer |= {
+        "status": "failed",
+        "progress": 0,
+        "error": {"code": code, "message": message, "type": "task_error"},
+    }
+    answer["usage"]["credits_used"] = credits_number(charged)
+    return encode(answer)
+
+
+def poll_view(task: Task, body: bytes) -> PollView:
+    """Return what a stored answer tells of how long a running task will take."""
+    answer: dict[str, Any] = json.loads(body)
+    estimated_s: Any = _mapping(answer.get("task_info")).get("estimated_time")
+    return PollView(
+        submitted_ms=task.submitted_ms,
+        estimated_ms=int(estimated_s) * 1000 if _is_whole(estimated_s) else 0,
+        progress=_progress(answer, ceiling=99),
+    )
+
+
 def shows_cancelled(answer: Mapping[str, Any]) -> bool:
     """Say whether an answer shows the task as called off, by us or by the vendor."""
     return bool(_mapping(answer.get("error")).get("code") == "request_cancelled")
@@ -71,8 +133,13 @@ def credits_number(amount: Microcredits) -> int | float:
     return whole if rest == 0 else amount / 1_000_000
 
 
-def pending_answer(task_id: str, model: Model, *, held: Microcredits, group: str) -> dict[str, Any]:
-    """Return the answer to a create the vendor has not answered yet; all that is known."""
+def pending_answer(
+    task_id: str, model: Model, *, held: Microcredits, group: str, queued: bool = False
+) -> dict[str, Any]:
+    """Return the answer to a create the vendor has not answered yet; all that is known.
+
+    A queued one can be cancelled: it has not left.
+    """
     return {
         "created": created_s(task_id),
         "id": task_id,
@@ -81,7 +148,7 @@ def pending_answer(task_id: str, model: Model, *, held: Microcredits, group: str
         "progress": 0,
         "status": "pending",
         "task_info": {
-            "can_cancel": False,
+            "can_cancel": queued,
             **_known(estimated_time=model.estimated_time_s, video_duration=model.video_duration_s),
         },
         "type": model.type,
@@ -98,13 +165,15 @@ def _known(**members: int | str | None) -> dict[str, int | str]:
     return {name: value for name, value in members.items() if value not in (None, UNKNOWN)}
 
 
-def pending_around_group(task_id: str, model: Model, *, held: Microcredits) -> tuple[bytes, bytes]:
+def pending_around_group(
+    task_id: str, model: Model, *, held: Microcredits, queued: bool = False
+) -> tuple[bytes, bytes]:
     """Return a pending answer in two halves, for the store to put the tenant's group between them.
 
     The group is known to the store alone when a create is admitted, and its letters need no
     escaping (see `TENANT_GROUP`).
     """
-    whole = encode(pending_answer(task_id, model, held=held, group=_GROUP_MARK))
+    whole = encode(pending_answer(task_id, model, held=held, group=_GROUP_MARK, queued=queued))
     head, tail = whole.split(_GROUP_MARK.encode("ascii"))
     return head, tail
 
@@ -181,10 +250,12 @@ def task_answer(
 
 def refused_answer(task: Task, refusal: GatewayError) -> dict[str, Any]:
     """Return the status answer of a task that was refused after its create had got a 200."""
+    answer: dict[str, Any] = json.loads(task.body)
     return {
-        **json.loads(task.body),
+        **answer,
         "status": "failed",
         "progress": 0,
+        "usage": {**_mapping(answer.get("usage")), "credits_used": 0},
         "error": {
             "code": _REFUSED_CODES.get(refusal.http_status, "service_unavailable"),
             "message": refusal.message,

@@ -1,11 +1,14 @@
 """The life of a task: its states, the arrows between them, and what the public sees of each.
 
-    queued ──▶ sending ──▶ submitted ──▶ watching
+    queued ──▶ sending ──▶ submitted ──▶ watching ──▶ written_off
       │        │ │ │ │        └─────────────┴──▶ completed | failed
       ▼        │ │ │ └──▶ rejected
     cancelled  │ │ └────▶ queued
                │ └──────▶ in_doubt ──▶ submitted | rejected | written_off
                └────────▶ submitted
+
+Operators may give up what is submitted or watched too (`rejected`, `written_off`), or have it
+followed under another id of the vendor, which changes no state.
 
 `sending` is stored before the first byte leaves. After a crash a task found `queued` was surely
 never sent; one found `sending` is in doubt. Final states never change.
@@ -17,7 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
 
-from app.domain.ids import Mode
+from app.domain.ids import Mode, family_of
 from app.domain.pricing import Microcredits
 
 
@@ -40,12 +43,15 @@ PublicStatus = Literal["pending", "processing", "completed", "failed"]
 
 _S = TaskState
 
+_BY_OPERATORS: Final = (_S.REJECTED, _S.WRITTEN_OFF)
+"""Ends of a task that is followed under a wrong id, or whose id the vendor has forgotten."""
+
 ARROWS: Final[dict[TaskState, frozenset[TaskState]]] = {
     _S.QUEUED: frozenset({_S.SENDING, _S.CANCELLED}),
     _S.SENDING: frozenset({_S.SUBMITTED, _S.REJECTED, _S.QUEUED, _S.IN_DOUBT}),
     _S.IN_DOUBT: frozenset({_S.SUBMITTED, _S.REJECTED, _S.WRITTEN_OFF}),
-    _S.SUBMITTED: frozenset({_S.SUBMITTED, _S.WATCHING, _S.COMPLETED, _S.FAILED}),
-    _S.WATCHING: frozenset({_S.WATCHING, _S.COMPLETED, _S.FAILED}),
+    _S.SUBMITTED: frozenset({_S.SUBMITTED, _S.WATCHING, _S.COMPLETED, _S.FAILED, *_BY_OPERATORS}),
+    _S.WATCHING: frozenset({_S.WATCHING, _S.COMPLETED, _S.FAILED, *_BY_OPERATORS}),
     _S.COMPLETED: frozenset(),
     _S.FAILED: frozenset(),
     _S.REJECTED: frozenset(),
@@ -95,6 +101,15 @@ class Task:
     vendor_key_id: str = ""
     submitted_ms: int = 0
     reads: int = 0
+    doubt_ms: int = 0
+    resends: int = 0
+    tries: int = 0
+    slot_freed: bool = False
+
+    @property
+    def family(self) -> str:
+        """The family of the key that made it; see `ids.family_of`."""
+        return family_of(self.key_id)
 
 
 @dataclass(frozen=True, slots=True)

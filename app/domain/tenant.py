@@ -130,7 +130,7 @@ def _siblings(kind: type[BaseModel], place: tuple[int | str, ...]) -> set[str]:
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             return set()
         kind = inner
-    return set(kind.model_fields)
+    return {field.alias or name for name, field in kind.model_fields.items()}
 
 
 class Limits(BaseModel, frozen=True, extra="forbid", strict=True):
@@ -185,7 +185,7 @@ class Limits(BaseModel, frozen=True, extra="forbid", strict=True):
         }
         if (models := fields.get("models")) is not None:
             found["models"] = [name for name in models.split(",") if name]
-        words = ("when_full", "when_vendor_down")
+        words = ("when_full", "when_vendor_down", "when_in_doubt")
         found |= {name: fields[name] for name in words if name in fields}
         return cls(**found)
 
@@ -194,13 +194,11 @@ class Limits(BaseModel, frozen=True, extra="forbid", strict=True):
         return self.model_dump(mode="json")
 
 
-def _not_served_yet(value: str | None) -> str | None:
-    if value == "queue":
-        raise ValueError('this version knows "reject" alone: it keeps no queue')
-    return value
+WhenFull = Literal["reject", "queue"] | None
+WhenInDoubt = Literal["charge", "release"] | None
 
 
-WhenFull = Annotated[Literal["reject", "queue"] | None, AfterValidator(_not_served_yet)]
+_DEFAULTS: Final = {"when_full": "reject", "when_vendor_down": "reject", "when_in_doubt": "charge"}
 
 
 class TenantLimits(Limits, frozen=True):
@@ -209,15 +207,21 @@ class TenantLimits(Limits, frozen=True):
     when_full: WhenFull = None
     max_queued: int | None = Field(None, ge=0, le=1_000_000)
     when_vendor_down: WhenFull = None
+    when_in_doubt: WhenInDoubt = None
+
+    @property
+    def charges_doubt(self) -> bool:
+        """Return whether a task of unknown outcome counts as spent in the end."""
+        return self.when_in_doubt != "release"
 
     def public(self) -> dict[str, Any]:
         """Return the form operators read and write; an unset `when_…` is shown as it acts."""
         shown = super().public()
-        return shown | {name: shown[name] or "reject" for name in ("when_full", "when_vendor_down")}
+        return shown | {name: shown[name] or default for name, default in _DEFAULTS.items()}
 
     def fields(self) -> dict[str, str]:
         """Return the stored form."""
-        more = ("when_full", "max_queued", "when_vendor_down")
+        more = ("when_full", "max_queued", "when_vendor_down", "when_in_doubt")
         return super().fields() | {
             name: str(value) for name in more if (value := getattr(self, name)) is not None
         }

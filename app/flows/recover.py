@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from app.clock import Clock
+from app.domain.doubt import FIRST_LOOK_MS
 from app.domain.task import TaskState
 from app.store.keys import Shard
 from app.store.schedule import Schedules
@@ -41,7 +42,12 @@ class RecoverSends:
         for task in await self.tasks.load(shard, claimed):
             if task.state is not TaskState.SENDING:
                 continue
-            change = Change(TaskState.IN_DOUBT, task.body, due_ms=now_ms)
+            change = Change(
+                TaskState.IN_DOUBT,
+                task.body,
+                due_ms=now_ms + FIRST_LOOK_MS,
+                why="its sender ended without an outcome",
+            )
             if await self.tasks.advance(task, change, now_ms=now_ms):
                 self.metrics.tasks_doubted.inc()
                 log.warning(

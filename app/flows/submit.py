@@ -26,10 +26,11 @@ from app.errors import (
     NoVendorKey,
     StoreUnavailable,
     TaskNotFound,
+    UpstreamRejected,
 )
 from app.flows.send import SendTask
 from app.store.task_reads import TaskReads
-from app.store.task_steps import NewTask, Replayed
+from app.store.task_steps import NewTask, Queued, Replayed
 from app.store.tasks import TaskStore
 from app.telemetry import Metrics
 from app.upstream.keyring import VendorKey
@@ -92,7 +93,7 @@ class SubmitVideo:
             if replay := await self._replay_of(raw, caller, idempotency_key):
                 return replay
             raise
-        new = self._new_task(wanted, caller, idempotency_key)
+        new = self._new_task(wanted, caller, key, idempotency_key)
         work = self.running.start(self._admit_and_send(new, wanted, key), name=f"submit {new.id}")
         if await self.running.finished_within(work, self.timing.answer_ms / 1000):
             return work.result()
@@ -161,14 +162,30 @@ class SubmitVideo:
             raise
         if isinstance(admission, Replayed):
             return Created(admission.answer, replayed=True, rates=admission.rates)
+        if isinstance(admission, Queued):
+            return await self._queued(new, admission)
         task = admission.task
         self.metrics.tasks_admitted.labels(task.mode).inc()
         log.info("task.admitted", task_id=task.id, tenant_id=task.tenant_id, model=task.model)
         await failpoints.reach("submit.admitted")
-        answer = await self.send(task, wanted, key)
+        answer = await self.send(task, wanted.model, wanted.vendor_body, key)
         return Created(answer, replayed=False, rates=admission.rates)
 
-    def _new_task(self, wanted: CreateRequest, caller: Caller, idempotency_key: str) -> NewTask:
+    async def _queued(self, new: NewTask, admission: Queued) -> Created:
+        """Answer at once: an engine sends the task when its turn comes."""
+        self.metrics.tasks_admitted.labels(new.caller.mode).inc()
+        log.info("task.queued", task_id=new.id, position=admission.position)
+        await failpoints.reach("submit.queued")
+        shown = contract.with_queue_position(admission.body, admission.position)
+        answer = await self.tasks.remember(new.caller, new.id, new.idempotency, shown)
+        if answer is None:
+            # Sent by an engine and refused by the vendor before anybody was answered.
+            raise UpstreamRejected
+        return Created(answer, replayed=False, rates=admission.rates)
+
+    def _new_task(
+        self, wanted: CreateRequest, caller: Caller, key: VendorKey, idempotency_key: str
+    ) -> NewTask:
         now_ms = self.clock.now_ms()
         task_id = mint_task_id(now_ms, secrets.choice)
         price = 0 if caller.mode == "test" else wanted.price
@@ -177,10 +194,14 @@ class SubmitVideo:
             id=task_id,
             caller=caller,
             model=wanted.model.name,
+            vendor_key_id=key.id,
             held_microcredits=held,
             price_is_known=price is not None,
             recover_ms=now_ms + self.timing.send_ms + RECOVERY_MARGIN_MS,
             body_around_group=contract.pending_around_group(task_id, wanted.model, held=held),
+            queued_body_around_group=contract.pending_around_group(
+                task_id, wanted.model, held=held, queued=True
+            ),
             request_body=wanted.vendor_body,
             idempotency=_idempotency_name(idempotency_key),
             fingerprint=wanted.fingerprint,

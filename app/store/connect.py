@@ -122,6 +122,16 @@ class _Prompt(AbstractConnection):
     ends is lost, and the task costs as much as the rest of the call.
     """
 
+    fell_silent = False
+    """Whether a deadline passed without a reply since the pool last asked."""
+
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super().read_response(*args, **options)
+        except RedisTimeoutError:
+            self.fell_silent = True
+            raise
+
     async def disconnect(self, nowait: bool = False, *args: Any, **options: Any) -> None:
         if nowait and self._writer is not None:
             # Closing alone would still send what is left, whenever the other side reads again.
@@ -203,8 +213,19 @@ class _Pool(ConnectionPool):
     async def release(self, connection: AbstractConnection) -> None:
         try:
             await super().release(connection)
+            if isinstance(connection, _Prompt) and connection.fell_silent:
+                connection.fell_silent = False
+                await self._distrust()
         finally:
             self._slots.release()
+
+    async def _distrust(self) -> None:
+        """Close what is idle: where one connection died in silence, those beside it have too.
+
+        Each would cost a call its whole deadline, long after the server is back.
+        """
+        for idle in list(self._available_connections):
+            await idle.disconnect(nowait=True)
 
 
 class _SentinelPool(_Pool, SentinelConnectionPool):

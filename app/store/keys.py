@@ -5,13 +5,21 @@ one script may touch a tenant's records and its shard's schedules, also on a clu
 
     rg:meta                        hash    schema, shard count, epoch; permanent
     rg:key:{<sha256>}              hash    tenant, key id, mode of an API key; permanent
+    rg:{vendor}:polls:<vendor key> hash    read budget of a vendor key; expires when it is whole
+    rg:{vendor}:claim:<vendor id>  string  the doubtful task it is taken for; expires after a minute
+    rg:{vendor}:balance            string  the last look at the vendor's balance; 40 days
+    rg:{vendor}:balance_turn       string  a process looks at it now; expires after minutes
+    rg:{vendor}:stock              string  the last reckoning of what is reserved; a day
+    rg:{vendor}:stock_turn         string  a process reckons now; expires after a minute
     rg:{sNN}:epoch                 string  the store's identity, checked by every create; permanent
+    rg:{sNN}:marks                 hash    the last marks of admissions and dispatches; permanent
     rg:{sNN}:tenants               set     tenant ids of the shard; permanent
     rg:{sNN}:tenant:<tenant>       hash    name, group, state, limits; permanent
     rg:{sNN}:keys:<tenant>         set     ids of the tenant's API keys; permanent
     rg:{sNN}:key:<tenant>:<key>    hash    state, expiry, limits of an API key; permanent
     rg:{sNN}:task:<task>           hash    one task; no expiry while open, then the retention time
     rg:{sNN}:ledger:<task>         list    every movement of the task's money; lives as the task
+    rg:{sNN}:story:<task>          list    what an operator reads of a task's way; lives as the task
     rg:{sNN}:request:<task>        string  body for the vendor; deleted once the vendor has it
     rg:{sNN}:idem:<tenant>:…       hash    an idempotency key; no expiry while open, then a day
     rg:{sNN}:slots:<scope>         set     ids of tasks in flight; empties itself
@@ -19,9 +27,12 @@ one script may touch a tenant's records and its shard's schedules, also on a clu
     rg:{sNN}:reads:<scope>         hash    read bucket; the same
     rg:{sNN}:usage:<tenant>:…      hash    tasks and credits of a day or month; 400 days
     rg:{sNN}:list:<tenant>:…       zset    task ids by creation time; empties itself
+    rg:{sNN}:notice:<task>         string  a notice was heeded; expires after seconds
+    rg:{sNN}:queue:<tenant>:<mode> zset    queued tasks by their place; empties itself
+    rg:{sNN}:dispatch              zset    tenants with queued tasks, by the next look; permanent
     rg:{sNN}:polls                 zset    submitted tasks by the time of their next read; permanent
     rg:{sNN}:sends                 zset    tasks being sent, by the time of their doubt; permanent
-    rg:{sNN}:doubts                zset    tasks in doubt by the time doubt began; permanent
+    rg:{sNN}:doubts                zset    tasks in doubt by the time of the next step; permanent
     rg:{sNN}:retires               zset    finished tasks by the time they are forgotten; permanent
     rg:{sNN}:audit                 stream  what operators did to tenants of the shard; permanent
 """
@@ -38,18 +49,22 @@ from app.domain.listing import ListName
 SHARD_COUNT: Final = 16
 SCHEMA_VERSION: Final = 1
 META: Final = "rg:meta"
+LAST_BALANCE: Final = "rg:{vendor}:balance"
+TURN_OF_BALANCE: Final = "rg:{vendor}:balance_turn"
+LAST_STOCK: Final = "rg:{vendor}:stock"
+TURN_OF_STOCK: Final = "rg:{vendor}:stock_turn"
 
 LIST_NAMES: Final[tuple[ListName, ...]] = get_args(ListName)
 
 PERMANENT_PATTERNS: Final = (
     r"rg:meta",
     r"rg:key:\{[0-9a-f]{64}\}",
-    r"rg:\{s\d\d\}:(epoch|tenants|polls|sends|doubts|retires|audit)",
+    r"rg:\{s\d\d\}:(epoch|marks|tenants|polls|sends|doubts|dispatch|retires|audit)",
     r"rg:\{s\d\d\}:(tenant|keys|key|list):.+",
 )
 """Keys that are meant to have no expiry, whatever happens."""
 
-OPEN_PATTERNS: Final = (r"rg:\{s\d\d\}:(task|ledger|request|idem|slots):.+",)
+OPEN_PATTERNS: Final = (r"rg:\{s\d\d\}:(task|ledger|story|request|idem|slots|queue):.+",)
 """Keys without expiry only while a task is open."""
 
 USAGE_TTL_MS: Final = 400 * 86_400_000
@@ -64,6 +79,16 @@ def shard_of(tenant_id: str) -> int:
 def key_index(digest: str) -> str:
     """Return the key that leads from an API key's SHA-256 to its tenant."""
     return f"rg:key:{{{digest}}}"
+
+
+def poll_budget(vendor_key_id: str) -> str:
+    """Return the key of a vendor key's budget of status reads; one for all shards."""
+    return f"rg:{{vendor}}:polls:{vendor_key_id}"
+
+
+def vendor_claim(vendor_id: str) -> str:
+    """Return the key that says which doubtful task one of the vendor's tasks is taken for."""
+    return f"rg:{{vendor}}:claim:{vendor_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +111,11 @@ class Shard:
         return self._name("epoch")
 
     @property
+    def marks(self) -> str:
+        """Hash: number of admissions and dispatches so far, and the marks that the last left."""
+        return self._name("marks")
+
+    @property
     def tenants(self) -> str:
         """Set: tenant ids."""
         return self._name("tenants")
@@ -101,8 +131,13 @@ class Shard:
         return self._name("sends")
 
     @property
+    def dispatch(self) -> str:
+        """Sorted set: `QueueName.member` by the time its queue is looked at next."""
+        return self._name("dispatch")
+
+    @property
     def doubts(self) -> str:
-        """Sorted set: task id by the time its doubt began."""
+        """Sorted set: task id by the time of the next step of working off its doubt."""
         return self._name("doubts")
 
     @property
@@ -134,6 +169,18 @@ class Shard:
     def ledger(self, task_id: str) -> str:
         """List: the movements of a task's money."""
         return self._name(f"ledger:{task_id}")
+
+    def story(self, task_id: str) -> str:
+        """List: instant, word and detail of every step of a task."""
+        return self._name(f"story:{task_id}")
+
+    def notice(self, task_id: str) -> str:
+        """String: a vendor's notice about the task was heeded lately."""
+        return self._name(f"notice:{task_id}")
+
+    def queue(self, tenant_id: str, mode: str) -> str:
+        """Sorted set: a tenant's queued tasks by their place."""
+        return self._name(f"queue:{tenant_id}:{mode}")
 
     def request(self, task_id: str) -> str:
         """String: the body for the vendor."""
@@ -182,6 +229,12 @@ def windows(at_ms: int) -> tuple[str, str]:
     """Return the names of the UTC day and month an instant lies in."""
     moment = datetime.fromtimestamp(at_ms / 1000, UTC)
     return f"{moment:%Y%m%d}", f"{moment:%Y%m}"
+
+
+def month_before(at_ms: int) -> str:
+    """Return the name of the month before that of an instant."""
+    day_of_month = datetime.fromtimestamp(at_ms / 1000, UTC).day
+    return windows(at_ms - day_of_month * 86_400_000)[1]
 
 
 ALL_SHARDS: Final = tuple(Shard(number) for number in range(SHARD_COUNT))

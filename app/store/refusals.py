@@ -12,6 +12,7 @@ from app.errors import (
     InvalidKey,
     ModelNotAllowed,
     PriceUnknown,
+    QueueFull,
     RateLimited,
     StoreForeign,
     TenantDisabled,
@@ -29,7 +30,9 @@ REFUSALS: Final[dict[str, type[GatewayError]]] = {
         ModelNotAllowed,
         RateLimited,
         TooManyInFlight,
+        QueueFull,
         PriceUnknown,
+        QueueFull,
         CreditExhausted,
     )
 }

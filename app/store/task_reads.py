@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
+from app.domain.contract import with_queue_position
 from app.domain.listing import ListName
 from app.domain.task import FINAL, TaskState
 from app.domain.tenant import Caller
@@ -20,11 +21,19 @@ from app.store.scripts import Script
 
 @dataclass(frozen=True, slots=True)
 class TaskRead:
-    """One task as a caller sees it; `vendor_id` is "" until the vendor has it, and never shown."""
+    """One task as a caller sees it.
+
+    `vendor_id` is "" until the vendor has it, and never shown.
+    """
 
     body: bytes
-    finished: bool
+    state: TaskState
     vendor_id: str
+
+    @property
+    def finished(self) -> bool:
+        """Return whether it will not change any more."""
+        return self.state in FINAL
 
 
 class TaskReads:
@@ -49,8 +58,10 @@ class TaskReads:
         outcome, *rest = await self._read_task(
             **caller_keys(caller.tenant_id, caller.key_id),
             task=shard.task(task_id),
+            queue=shard.queue(caller.tenant_id, caller.mode),
             now_ms=now_ms,
             epoch_id=self._epoch_id,
+            task_id=task_id,
             tenant_id=caller.tenant_id,
             mode=caller.mode,
         )
@@ -58,8 +69,10 @@ class TaskReads:
             raise refusal(rest[0])
         if outcome == b"unknown":
             raise TaskNotFound
-        body, state, vendor_id = rest
-        return TaskRead(body, TaskState(state.decode()) in FINAL, vendor_id.decode())
+        body, word, vendor_id, position = rest
+        return TaskRead(
+            with_queue_position(body, position), TaskState(word.decode()), vendor_id.decode()
+        )
 
     async def several(self, task_ids: list[str], *, caller: Caller, now_ms: int) -> list[bytes]:
         """Return the answers of a caller's tasks, in the order asked; others are left out.
@@ -70,6 +83,7 @@ class TaskReads:
         shard = Shard.of(caller.tenant_id)
         outcome, *rest = await self._read_tasks(
             **caller_keys(caller.tenant_id, caller.key_id),
+            queue=shard.queue(caller.tenant_id, caller.mode),
             tasks=[shard.task(task_id) for task_id in task_ids],
             now_ms=now_ms,
             epoch_id=self._epoch_id,
@@ -78,8 +92,10 @@ class TaskReads:
         )
         if outcome == b"refused":
             raise refusal(rest[0])
-        bodies: list[bytes] = rest
-        return bodies
+        return [
+            with_queue_position(body, position)
+            for body, position in zip(rest[::2], rest[1::2], strict=True)
+        ]
 
     async def page(
         self, which: ListName, model: str, *, first: int, last: int, caller: Caller, now_ms: int

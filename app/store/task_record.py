@@ -7,6 +7,7 @@ from typing import Self
 
 import structlog
 
+from app.domain.ids import Mode
 from app.domain.task import Task, TaskState
 
 log = structlog.get_logger(__name__)
@@ -43,7 +44,29 @@ def _task_of(fields: dict[bytes, bytes]) -> Task:
         vendor_key_id=text(b"vendor_key"),
         submitted_ms=int(fields.get(b"submitted_ms", b"0")),
         reads=int(fields.get(b"reads", b"0")),
+        doubt_ms=int(fields.get(b"doubt_ms", b"0")),
+        resends=int(fields.get(b"resends", b"0")),
+        tries=int(fields.get(b"tries", b"0")),
+        slot_freed=fields.get(b"slot_freed") == b"1",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class QueueName:
+    """Whose queue it is."""
+
+    tenant_id: str
+    mode: Mode
+
+    @classmethod
+    def read(cls, member: str) -> Self:
+        """Read the stored form back."""
+        tenant_id, mode = member.split(" ")
+        return cls(tenant_id, "test" if mode == "test" else "live")
+
+    def member(self) -> str:
+        """Return the stored form."""
+        return f"{self.tenant_id} {self.mode}"
 
 
 @dataclass(frozen=True, slots=True)

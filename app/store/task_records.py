@@ -8,6 +8,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 
 from app.domain.pricing import Microcredits
+from app.domain.story import Movement
 from app.domain.task import Task
 from app.store.keys import ALL_SHARDS, Shard
 from app.store.scripts import store_errors
@@ -51,11 +52,36 @@ class TaskRecords:
                 }
         return None
 
-    async def ledger(self, tenant_id: str, task_id: str) -> list[tuple[int, str, Microcredits]]:
+    async def request_of(self, task: Task) -> str:
+        """Return the body for the vendor, "" where it is no longer kept."""
+        with store_errors():
+            found = await self._redis.get(Shard.of(task.tenant_id).request(task.id))
+        return "" if found is None else cast(bytes, found).decode("utf-8")
+
+    async def first_hold(self, task: Task) -> Microcredits:
+        """Return what was held for a task in the end: its hold and every adjustment of it."""
+        entries = await self.ledger(task.tenant_id, task.id)
+        return sum(amount for _, kind, amount in entries if kind in ("hold", "adjust"))
+
+    async def story(self, tenant_id: str, task_id: str) -> list[tuple[int, str, str]]:
+        """Return the steps of a task, oldest first: instant, word, detail."""
+        with store_errors():
+            lines: list[bytes] = await cast(
+                Awaitable[Any], self._redis.lrange(Shard.of(tenant_id).story(task_id), 0, -1)
+            )
+        steps = (line.decode("utf-8", "replace").split(" ", 2) for line in lines)
+        return [(int(at_ms), word, detail) for at_ms, word, detail in steps]
+
+    async def ledger(self, tenant_id: str, task_id: str) -> list[Movement]:
         """Return a task's money movements, oldest first: instant, kind, amount."""
         with store_errors():
             lines: list[bytes] = await cast(
                 Awaitable[Any], self._redis.lrange(Shard.of(tenant_id).ledger(task_id), 0, -1)
             )
-        entries = (line.decode("ascii").split(" ") for line in lines)
-        return [(int(at_ms), kind, int(amount)) for at_ms, kind, amount in entries]
+        return movements_of(lines)
+
+
+def movements_of(lines: list[bytes]) -> list[Movement]:
+    """Read the stored form of a ledger back."""
+    entries = (line.decode("ascii").split(" ") for line in lines)
+    return [(int(at_ms), kind, int(amount)) for at_ms, kind, amount in entries]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.domain.audit import Act
 from app.domain.pricing import Microcredits
 from app.domain.rates import Rates
 from app.domain.task import Task, TaskState
@@ -17,10 +18,12 @@ class NewTask:
     id: str
     caller: Caller
     model: str
+    vendor_key_id: str
     held_microcredits: Microcredits
     price_is_known: bool
     recover_ms: int
     body_around_group: tuple[bytes, bytes]
+    queued_body_around_group: tuple[bytes, bytes]
     request_body: str
     idempotency: str
     fingerprint: str
@@ -40,6 +43,7 @@ class NewTask:
             body=group.encode().join(self.body_around_group),
             group=group,
             idempotency=self.idempotency,
+            vendor_key_id=self.vendor_key_id,
         )
 
 
@@ -48,6 +52,19 @@ class Admitted:
     """The task is recorded as being sent; nobody else will send it."""
 
     task: Task
+    rates: Rates
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The task is recorded as waiting; an engine sends it when its turn comes.
+
+    `position` is its place in its tenant's queue, from 1; `body` is what it shows, without that.
+    """
+
+    task_id: str
+    body: bytes
+    position: int
     rates: Rates
 
 
@@ -65,20 +82,33 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """What the vendor's yes changes in a task."""
+    """What the vendor's yes changes in a task; `act` where an operator gives it in its place."""
 
     vendor_id: str
     vendor_key_id: str
     held_microcredits: Microcredits
     body: bytes
     poll_at_ms: int
+    act: Act | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer to the create, b"" where nobody was promised one.
+
+    `too_late`: the task had been given up, so that nothing was changed.
+    """
+
+    answer: bytes
+    too_late: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One decided step of a task. `due_ms` is the next read, or the beginning of the doubt.
 
-    `cancelled` tells a failed task that was called off from one that went wrong.
+    `cancelled` tells a failed task that was called off from one that went wrong. `why` is for
+    operators; `act` is the entry of an operator who decided it.
     """
 
     state: TaskState
@@ -86,6 +116,8 @@ class Change:
     charged_microcredits: Microcredits = 0
     due_ms: int = 0
     cancelled: bool = False
+    why: str = ""
+    act: Act | None = None
 
     @property
     def outcome(self) -> str:

@@ -6,11 +6,11 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from app.domain.ids import family_of
 from app.domain.listing import ListName
 from app.domain.task import FINAL, Task, check_arrow
 from app.domain.tenant import Caller
 from app.errors import IdempotencyInFlight, StoreForeign
+from app.store.identity import StoreIdentity
 from app.store.keys import (
     IDEMPOTENCY_TTL_MS,
     LIST_NAMES,
@@ -22,22 +22,26 @@ from app.store.keys import (
 from app.store.meter import rates_of_create
 from app.store.refusals import refusal
 from app.store.scripts import Script
-from app.store.task_record import Retiring
+from app.store.task_record import QueueName, Retiring
 from app.store.task_records import TaskRecords
-from app.store.task_steps import Acceptance, Admitted, Change, NewTask, Replayed
+from app.store.task_steps import Acceptance, Accepted, Admitted, Change, NewTask, Queued, Replayed
 
 IDEMPOTENCY_LEASE_MS: Final = 30_000
 """How long a first call keeps its Idempotency-Key to itself without an answer (contract C11)."""
 
+QUEUE_LOOK_MS: Final = 10_000
+"""A queue is looked at this often where nothing wakes it: a limit may have been raised."""
+
 _NO_IDEMPOTENCY: Final = "none"
+_GIVEN_UP: Final = frozenset({b"rejected", b"written_off"})
 
 
 class TaskStore(TaskRecords):
     """The records of all tasks. Methods named as changes run one script and are atomic."""
 
-    def __init__(self, redis: Redis, epoch_id: str, *, retention_ms: int) -> None:
+    def __init__(self, redis: Redis, identity: StoreIdentity, *, retention_ms: int) -> None:
         super().__init__(redis)
-        self._epoch_id, self._retention_ms = epoch_id, retention_ms
+        self._identity, self._retention_ms = identity, retention_ms
         self._admit = Script(redis, "admit")
         self._accept = Script(redis, "accept")
         self._remember = Script(redis, "remember")
@@ -45,8 +49,15 @@ class TaskStore(TaskRecords):
         self._find_replay = Script(redis, "find_replay")
         self._forget_task = Script(redis, "forget_task")
 
-    async def admit(self, new: NewTask, *, now_ms: int) -> Admitted | Replayed:
-        """Check every limit, hold the price, take the slots and record the task, all or nothing.
+    @property
+    def retention_ms(self) -> int:
+        """How long a finished task is kept."""
+        return self._retention_ms
+
+    async def admit(self, new: NewTask, *, now_ms: int) -> Admitted | Queued | Replayed:
+        """Check every limit, hold the price, take slots or a place in the queue, record the task.
+
+        All or nothing.
 
         Safe to repeat with the same idempotency key: the first admission answers again.
 
@@ -55,38 +66,27 @@ class TaskStore(TaskRecords):
             StoreUnavailable: no reply; the task is either fully admitted or not at all, and one
                 that was admitted becomes doubtful at its recovery time.
         """
+        shard = Shard.of(new.caller.tenant_id)
         outcome, *rest = await self._admit(
             **_admit_keys(new, now_ms),
-            now_ms=now_ms,
-            epoch_id=self._epoch_id,
-            task_id=new.id,
-            tenant_id=new.caller.tenant_id,
-            key_id=new.caller.key_id,
-            family=new.caller.family,
-            mode=new.caller.mode,
-            model=new.model,
-            hold=new.held_microcredits,
-            price_known=int(new.price_is_known),
-            recover_ms=new.recover_ms,
-            keyed=int(bool(new.idempotency)),
-            fingerprint=new.fingerprint,
-            lease_ms=IDEMPOTENCY_LEASE_MS,
-            idem_name=new.idempotency,
-            day_name=windows(now_ms)[0],
-            month_name=windows(now_ms)[1],
-            body_head=new.body_around_group[0],
-            body_tail=new.body_around_group[1],
-            request_body=new.request_body,
-            usage_ttl_ms=USAGE_TTL_MS,
+            **_admit_values(new, now_ms),
+            **self._identity.claims(shard),
         )
         if outcome == b"refused":
             raise refusal(rest[0], rest[1])
+        if outcome == b"set_back":
+            await self._identity.shut(shard)
         if outcome == b"replayed":
             return Replayed(rest[0].decode(), rest[1], rates_of_create(*rest[2]))
         if outcome == b"unanswered":
             return await self._answer_orphan(new, rest[0].decode())
-        admitted = new.admitted(now_ms=now_ms, group=rest[0].decode())
-        return Admitted(admitted, rates_of_create(*rest[1]))
+        group, told, mark, *position = rest
+        self._identity.saw(shard, tuple(mark))
+        rates = rates_of_create(*told)
+        if outcome == b"queued":
+            body = group.join(new.queued_body_around_group)
+            return Queued(new.id, body, position[0], rates)
+        return Admitted(new.admitted(now_ms=now_ms, group=group.decode()), rates)
 
     async def find_replay(
         self, caller: Caller, idempotency: str, fingerprint: str, *, now_ms: int
@@ -102,7 +102,7 @@ class TaskStore(TaskRecords):
             **caller_keys(caller.tenant_id, caller.key_id),
             idem=shard.idempotency(caller.tenant_id, caller.mode, idempotency),
             now_ms=now_ms,
-            epoch_id=self._epoch_id,
+            epoch_id=self._identity.epoch_id,
             fingerprint=fingerprint,
         )
         if outcome == b"refused":
@@ -120,11 +120,11 @@ class TaskStore(TaskRecords):
             raise IdempotencyInFlight
         return Replayed(task_id, answer, None)
 
-    async def accept(self, task: Task, acceptance: Acceptance, *, now_ms: int) -> bytes:
+    async def accept(self, task: Task, acceptance: Acceptance, *, now_ms: int) -> Accepted:
         """Record the vendor's yes and return the answer to the create.
 
         Repeating is harmless. A task that is no longer being sent keeps its state, and the answer
-        is the one it shows.
+        is the one it shows; an operator's yes replaces that of one which is followed.
 
         Raises:
             StoreForeign: the store no longer holds the task: it was emptied or exchanged since.
@@ -135,6 +135,7 @@ class TaskStore(TaskRecords):
             request=shard.request(task.id),
             idem=self._idempotency_of(task),
             ledger=shard.ledger(task.id),
+            story=shard.story(task.id),
             sends=shard.sends,
             doubts=shard.doubts,
             polls=shard.polls,
@@ -142,42 +143,51 @@ class TaskStore(TaskRecords):
             month=month,
             now_ms=now_ms,
             task_id=task.id,
+            version=task.version,
             vendor_id=acceptance.vendor_id,
             vendor_key_id=acceptance.vendor_key_id,
             held=acceptance.held_microcredits,
             body=acceptance.body,
             poll_at_ms=acceptance.poll_at_ms,
             keyed=int(bool(task.idempotency)),
-            family=family_of(task.key_id),
+            family=task.family,
             model=task.model,
+            audit=shard.audit,
+            entry=acceptance.act.entry() if acceptance.act else "",
         )
         if outcome == b"stale":
-            return await self.answer_of(task)
-        return bytes(answer)
+            if answer not in _GIVEN_UP:
+                return Accepted(await self.answer_of(task), too_late=False)
+            first = await self.remember(_caller_of(task), task.id, task.idempotency)
+            return Accepted(first or b"", too_late=True)
+        return Accepted(bytes(answer), too_late=False)
 
-    async def answer_of(self, task: Task) -> bytes:
+    async def answer_of(self, task: Task, answer: bytes = b"") -> bytes:
         """Return the answer to the create of an admitted task; see `remember`.
 
         Raises:
             StoreForeign: the store does not hold the task: it was emptied or exchanged since.
         """
-        answer = await self.remember(_caller_of(task), task.id, task.idempotency)
-        if answer is None:
+        first = await self.remember(_caller_of(task), task.id, task.idempotency, answer)
+        if first is None:
             raise StoreForeign
-        return answer
+        return first
 
-    async def remember(self, caller: Caller, task_id: str, idempotency: str) -> bytes | None:
-        """Return the answer to a task's create; where none was given, its body becomes that answer.
+    async def remember(
+        self, caller: Caller, task_id: str, idempotency: str, answer: bytes = b""
+    ) -> bytes | None:
+        """Return the answer to a task's create; if none was given, `answer` or its body becomes it.
 
         None where there is no such task, or it was refused before anybody was answered.
         """
         shard = Shard.of(caller.tenant_id)
-        answer: bytes | None = await self._remember(
+        first: bytes | None = await self._remember(
             task=shard.task(task_id),
             idem=shard.idempotency(caller.tenant_id, caller.mode, idempotency or _NO_IDEMPOTENCY),
             keyed=int(bool(idempotency)),
+            answer=answer,
         )
-        return answer
+        return first
 
     async def advance(self, task: Task, change: Change, *, now_ms: int) -> bool:
         """Carry out a step that was decided on `task`; returns False if somebody was faster.
@@ -195,11 +205,15 @@ class TaskStore(TaskRecords):
             request=shard.request(task.id),
             idem=self._idempotency_of(task),
             slots=shard.slots(task.tenant_id, task.mode),
-            key_slots=shard.slots(task.tenant_id, task.mode, family_of(task.key_id)),
+            key_slots=shard.slots(task.tenant_id, task.mode, task.family),
+            queue=shard.queue(task.tenant_id, task.mode),
             ledger=shard.ledger(task.id),
+            story=shard.story(task.id),
             sends=shard.sends,
             doubts=shard.doubts,
             polls=shard.polls,
+            dispatch=shard.dispatch,
+            audit=shard.audit,
             retires=shard.retires,
             day=day,
             month=month,
@@ -212,13 +226,16 @@ class TaskStore(TaskRecords):
             final=int(change.state in FINAL),
             charged=change.charged_microcredits,
             due_ms=change.due_ms,
-            family=family_of(task.key_id),
+            family=task.family,
             model=task.model,
             outcome=change.outcome,
             retire_member=Retiring.of(task).member(),
             keyed=int(bool(task.idempotency)),
             task_expires_ms=now_ms + self._retention_ms,
             idem_expires_ms=now_ms + IDEMPOTENCY_TTL_MS,
+            queue_member=QueueName(task.tenant_id, task.mode).member(),
+            why=change.why,
+            entry=change.act.entry() if change.act else "",
         )
         return bool(outcome == b"advanced")
 
@@ -229,6 +246,7 @@ class TaskStore(TaskRecords):
             retires=shard.retires,
             task=shard.task(retiring.task_id),
             ledger=shard.ledger(retiring.task_id),
+            story=shard.story(retiring.task_id),
             lists=[
                 shard.listed(*place, which, model)
                 for which in LIST_NAMES
@@ -263,6 +281,7 @@ def _admit_keys(new: NewTask, now_ms: int) -> dict[str, str]:
     day, month = windows(now_ms)
     return {
         "epoch": shard.epoch,
+        "marks": shard.marks,
         "tenant": shard.tenant(tenant_id),
         "key": shard.key(tenant_id, caller.key_id),
         "idem": shard.idempotency(tenant_id, mode, new.idempotency or _NO_IDEMPOTENCY),
@@ -275,11 +294,48 @@ def _admit_keys(new: NewTask, now_ms: int) -> dict[str, str]:
         "task": shard.task(new.id),
         "request": shard.request(new.id),
         "ledger": shard.ledger(new.id),
+        "story": shard.story(new.id),
+        "queue": shard.queue(tenant_id, mode),
+        "dispatch": shard.dispatch,
         "sends": shard.sends,
         "all_list": shard.listed(tenant_id, mode, "all"),
         "all_of_model": shard.listed(tenant_id, mode, "all", new.model),
         "open_list": shard.listed(tenant_id, mode, "open"),
         "open_of_model": shard.listed(tenant_id, mode, "open", new.model),
+    }
+
+
+def _admit_values(new: NewTask, now_ms: int) -> dict[str, str | int | bytes]:
+    """Return what an admission is told; the answer comes in parts, around the tenant's group."""
+    caller, (day, month) = new.caller, windows(now_ms)
+    head, tail = new.body_around_group
+    queued_head, queued_tail = new.queued_body_around_group
+    return {
+        "now_ms": now_ms,
+        "task_id": new.id,
+        "tenant_id": caller.tenant_id,
+        "key_id": caller.key_id,
+        "family": caller.family,
+        "mode": caller.mode,
+        "model": new.model,
+        "vendor_key": new.vendor_key_id,
+        "hold": new.held_microcredits,
+        "price_known": int(new.price_is_known),
+        "recover_ms": new.recover_ms,
+        "keyed": int(bool(new.idempotency)),
+        "fingerprint": new.fingerprint,
+        "lease_ms": IDEMPOTENCY_LEASE_MS,
+        "idem_name": new.idempotency,
+        "day_name": day,
+        "month_name": month,
+        "head": head,
+        "tail": tail,
+        "queued_head": queued_head,
+        "queued_tail": queued_tail,
+        "request_body": new.request_body,
+        "usage_ttl_ms": USAGE_TTL_MS,
+        "look_ms": now_ms + QUEUE_LOOK_MS,
+        "queue_member": QueueName(caller.tenant_id, caller.mode).member(),
     }
 
 

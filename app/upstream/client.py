@@ -1,9 +1,11 @@
-"""Asking the vendor: one create, one status read, each with a deadline and a byte cap."""
+"""Asking the vendor: creates, status reads and credits, each with a deadline and a byte cap."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,16 +17,25 @@ from app.upstream.keyring import Keyring, VendorKey
 from app.upstream.wire import (
     Ambiguous,
     Answer,
+    Balance,
     NotSent,
+    Reported,
     ReportOutcome,
     SubmitOutcome,
     Unreadable,
     classify_create,
+    classify_credits,
     classify_report,
+    classify_reports,
 )
 
 _CREATE_PATH: Final = "/v1/videos/generations"
 _TASK_PATH: Final = "/v1/tasks/"
+_BATCH_PATH: Final = "/v1/tasks/batch"
+_CREDITS_PATH: Final = "/v1/credits"
+
+BATCH_SIZE: Final = 50
+"""Most tasks the vendor lets one batch read name."""
 
 
 class AnswerTooLong(Exception):
@@ -74,13 +85,39 @@ class VendorClient:
     async def report(self, vendor_id: str, key: VendorKey) -> ReportOutcome:
         """Read a task's status once. Raises nothing but cancellation."""
         request = self.reports.build_request("GET", _TASK_PATH + vendor_id, headers=_headers(key))
+        answer = await self._look(request, key)
+        return answer if isinstance(answer, Unreadable) else classify_report(answer, vendor_id)
+
+    async def report_many(
+        self, vendor_ids: Sequence[str], key: VendorKey
+    ) -> dict[str, Reported] | Unreadable:
+        """Read the status of up to `BATCH_SIZE` tasks in one call; raises only cancellation.
+
+        Tasks about which the answer tells nothing are left out: they are for `report` to read.
+        """
+        request = self.reports.build_request(
+            "POST",
+            _BATCH_PATH,
+            content=json.dumps({"task_ids": list(vendor_ids)}),
+            headers={**_headers(key), "content-type": "application/json"},
+        )
+        answer = await self._look(request, key)
+        return answer if isinstance(answer, Unreadable) else classify_reports(answer, vendor_ids)
+
+    async def balance(self, key: VendorKey) -> Balance | Unreadable:
+        """Read what a key has used up so far. Raises nothing but cancellation."""
+        request = self.reports.build_request("GET", _CREDITS_PATH, headers=_headers(key))
+        answer = await self._look(request, key)
+        return answer if isinstance(answer, Unreadable) else classify_credits(answer)
+
+    async def _look(self, request: httpx2.Request, key: VendorKey) -> Answer | Unreadable:
+        """Send a request that changes nothing at the vendor."""
         try:
             async with asyncio.timeout(self.limits.report_timeout_s):
                 response = await self.reports.send(request, stream=True)
-                answer = await self._read(response, key, failpoint="poll.sent")
+                return await self._read(response, key, failpoint="poll.sent")
         except Exception as failure:  # noqa: BLE001 - a read that failed tells nothing, whatever the failure
             return Unreadable(type(failure).__name__)
-        return classify_report(answer, vendor_id)
 
     async def _read(self, response: httpx2.Response, key: VendorKey, *, failpoint: str) -> Answer:
         """Read an answer to its end and give its connection back; our key is cut out of it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pydantic import SecretStr
@@ -33,6 +33,9 @@ class Keyring:
 
     def __len__(self) -> int:
         return len(self._keys)
+
+    def __iter__(self) -> Iterator[VendorKey]:
+        return iter(self._keys)
 
     def pick(self) -> VendorKey | None:
         """Return the next key to create with, or None where there is none."""

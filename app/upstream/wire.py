@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
@@ -15,6 +17,7 @@ DEFINITE_REFUSALS: Final = frozenset({400, 401, 402, 403, 404, 409, 413, 415, 42
 """Statuses that, with a well-formed error body, mean that nothing was created."""
 
 _VENDOR_TASK_ID: Final = re.compile(r"task-unified-[A-Za-z0-9_-]{1,187}")
+_UNKNOWN: Final = "status 404"
 _MAX_RETRY_AFTER_S: Final = 300
 _MAX_DEPTH: Final = 64
 
@@ -77,8 +80,20 @@ class Unreadable:
 
     reason: str
 
+    @property
+    def says_unknown(self) -> bool:
+        """Return whether the vendor said that it has no such task."""
+        return self.reason == _UNKNOWN
+
 
 ReportOutcome = Reported | Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What a vendor key has used up in all, as the vendor spells the figure."""
+
+    used: object
 
 
 class NotStrict(ValueError):
@@ -130,6 +145,11 @@ def _finite(text: str) -> float:
     return value
 
 
+def is_vendor_id(text: str) -> bool:
+    """Return whether a text has the shape of the vendor's task ids."""
+    return _VENDOR_TASK_ID.fullmatch(text) is not None
+
+
 def classify_create(answer: Answer) -> Started | Refused | Ambiguous:
     """Say what a complete answer to a create means."""
     if answer.status != 200 and answer.status not in DEFINITE_REFUSALS:
@@ -152,7 +172,7 @@ def classify_create(answer: Answer) -> Started | Refused | Ambiguous:
 
 def _started(body: dict[str, Any]) -> Started | Ambiguous:
     vendor_id = body.get("id")
-    if not isinstance(vendor_id, str) or _VENDOR_TASK_ID.fullmatch(vendor_id) is None:
+    if not isinstance(vendor_id, str) or not is_vendor_id(vendor_id):
         return Ambiguous("status 200 without a usable task id")
     return Started(vendor_id, body)
 
@@ -167,9 +187,52 @@ def classify_report(answer: Answer, vendor_id: str) -> ReportOutcome:
         return Unreadable(f"malformed JSON: {failure}")
     if report.get("id") != vendor_id:
         return Unreadable("a report of another task")
-    if not isinstance(report.get("status"), str):
+    if not _has_status(report):
         return Unreadable("a report without status")
     return Reported(report)
+
+
+def classify_reports(answer: Answer, wanted: Collection[str]) -> dict[str, Reported] | Unreadable:
+    """Say what an answer to a batch read means: the reports in it, by the vendor's id.
+
+    What is missing, spoilt, not wanted or told twice is left out, and harms none of the others;
+    an answer that tells of none is as good as no answer.
+    """
+    if answer.status != 200:
+        return Unreadable(f"status {answer.status}")
+    try:
+        told = read_object(answer.body).get("data")
+    except NotStrict as failure:
+        return Unreadable(f"malformed JSON: {failure}")
+    if not isinstance(told, list):
+        return Unreadable("a batch without a list")
+    reports = [each for each in told if isinstance(each, dict)]
+    times = Counter(each["id"] for each in reports if isinstance(each.get("id"), str))
+    found = {
+        each["id"]: Reported(each)
+        for each in reports
+        if each.get("id") in wanted and times[each["id"]] == 1 and _has_status(each)
+    }
+    return found or Unreadable("a batch that tells of none of its tasks")
+
+
+def _has_status(report: dict[str, Any]) -> bool:
+    return isinstance(report.get("status"), str)
+
+
+def classify_credits(answer: Answer) -> Balance | Unreadable:
+    """Say what a complete answer to a look at a key's credits means."""
+    if answer.status != 200:
+        return Unreadable(f"status {answer.status}")
+    try:
+        account = read_object(answer.body).get("data")
+    except NotStrict as failure:
+        return Unreadable(f"malformed JSON: {failure}")
+    of_key = account.get("token") if isinstance(account, dict) else None
+    used = of_key.get("used_credits") if isinstance(of_key, dict) else None
+    if used is None:
+        return Unreadable("an account without used credits")
+    return Balance(used)
 
 
 def _seconds(retry_after: str) -> int | None:

@@ -17,19 +17,24 @@ from app.api.openapi.pieces import (
     success,
 )
 from app.errors import (
+    CannotCancel,
     GatewayError,
     InternalError,
     InvalidAdminToken,
     InvalidRequest,
     KeyEnded,
     KeyNotFound,
+    NotResolvable,
+    NoVendorKey,
     Stopping,
     StoreForeign,
     StoreUnavailable,
+    TaskNotFound,
     TasksOpen,
     TenantExists,
     TenantNotFound,
     UnknownPath,
+    VendorUnreachable,
 )
 
 _ALWAYS: Final = (
@@ -65,6 +70,7 @@ _TENANT_SHOWN: Final[dict[str, Any]] = {
         "when_full": "reject",
         "max_queued": None,
         "when_vendor_down": "reject",
+        "when_in_doubt": "charge",
     },
 }
 _WITH_SECRET: Final = {**_TENANT_SHOWN, "webhook_secret": _SECRET}
@@ -85,6 +91,53 @@ _FIGURES: Final[dict[str, Any]] = {
     "failed": 1,
     "credits_used": "0.1",
     "credits_reserved": "0.1",
+}
+_TASK: Final = "task-unified-1767917446-0123456789abcdefghijklmno"
+_TASK_ID: Final = in_path("task_id", _TASK)
+_BEGIN: Final = {"at": "2026-01-09T00:10:46Z", "at_ms": 1767917446000}
+_END: Final = {"at": "2026-01-10T00:10:46Z", "at_ms": 1768003846000}
+_STORY: Final[dict[str, Any]] = {
+    "id": _TASK,
+    "tenant": "acme",
+    "key": "key_0123456789ab",
+    "mode": "live",
+    "model": "sora-character",
+    "state": "written_off",
+    "created_at": "2026-01-09T00:10:46Z",
+    "submitted_at": None,
+    "finished_at": "2026-01-10T00:10:46Z",
+    "vendor_id": None,
+    "vendor_key": "vk_0123456789ab",
+    "reads": 0,
+    "credits_held": "0",
+    "credits_charged": "0.1",
+    "balanced": True,
+    "steps": [
+        {**_BEGIN, "step": "sending", "detail": "vk_0123456789ab"},
+        {**_BEGIN, "step": "in_doubt", "detail": "ReadTimeout"},
+        {**_END, "step": "written_off", "detail": "counted as spent"},
+    ],
+    "ledger": [
+        {**_BEGIN, "kind": "hold", "credits": "0.1", "on_hold": "0.1", "spent": "0"},
+        {**_END, "kind": "settle", "credits": "0.1", "on_hold": "0", "spent": "0.1"},
+    ],
+    "answer": {"id": _TASK, "status": "failed", "error": {"code": "outcome_unknown"}},
+}
+
+_CANCELLED_STORY: Final[dict[str, Any]] = {
+    **_STORY,
+    "state": "cancelled",
+    "vendor_key": None,
+    "credits_charged": "0",
+    "steps": [
+        {**_BEGIN, "step": "queued", "detail": ""},
+        {**_END, "step": "cancelled", "detail": "by an operator"},
+    ],
+    "ledger": [
+        {**_BEGIN, "kind": "hold", "credits": "0.1", "on_hold": "0.1", "spent": "0"},
+        {**_END, "kind": "release", "credits": "0.1", "on_hold": "0", "spent": "0"},
+    ],
+    "answer": {"id": _TASK, "status": "failed", "error": {"code": "request_cancelled"}},
 }
 
 
@@ -244,6 +297,73 @@ ADMIN_OPERATIONS: Final[Operations] = {
             },
             InvalidRequest,
             TenantNotFound,
+        ),
+    ),
+    ("/admin/v1/tasks/{task_id}/explain", "get"): _for_operators(
+        "explain_task",
+        "Explain a task",
+        description="Its steps, and every credit of it.",
+        parameters=[_TASK_ID],
+        responses=_told("All that is known of it.", "TaskStory", _STORY, TaskNotFound),
+    ),
+    ("/admin/v1/tasks/{task_id}/cancel", "post"): _for_operators(
+        "cancel_any_task",
+        "Cancel a queued task of any tenant",
+        description="It costs nothing. One that was sent, or has ended, cannot be cancelled.",
+        parameters=[_TASK_ID],
+        requestBody=body("CallingOff", {"reason": "its tenant asked for it by telephone"}),
+        responses=_told(
+            "The story of the task as it is now.",
+            "TaskStory",
+            _CANCELLED_STORY,
+            *BODY_ERRORS,
+            TaskNotFound,
+            CannotCancel,
+        ),
+    ),
+    ("/admin/v1/doubts", "get"): _for_operators(
+        "list_doubts",
+        "List the tasks in doubt",
+        description="The oldest doubt first.",
+        responses=_told(
+            "The tasks of which nobody knows whether the vendor has them.",
+            "DoubtList",
+            {
+                "data": [
+                    {
+                        "id": _TASK,
+                        "tenant": "acme",
+                        "mode": "live",
+                        "model": "sora-character",
+                        "since": "2026-01-09T00:10:46Z",
+                        "age_s": 640,
+                        "credits_held": "0.1",
+                        "resends": 0,
+                        "slot_freed": True,
+                        "vendor_key": "vk_0123456789ab",
+                    }
+                ]
+            },
+        ),
+    ),
+    ("/admin/v1/doubts/{task_id}/resolve", "post"): _for_operators(
+        "resolve_doubt",
+        "End a doubt, put a task right, or correct what it has cost",
+        description="Of a task that is in doubt, submitted or watching; `corrected` is for one"
+        " that has ended, and what its tenant was told of that stays.",
+        parameters=[_TASK_ID],
+        requestBody=body(
+            "Resolution", {"as": "written_off", "reason": "the vendor's support has no trace of it"}
+        ),
+        responses=_told(
+            "The story of the task as it is now.",
+            "TaskStory",
+            _STORY,
+            *BODY_ERRORS,
+            TaskNotFound,
+            NotResolvable,
+            NoVendorKey,
+            VendorUnreachable,
         ),
     ),
     ("/admin/v1/audit", "get"): _for_operators(

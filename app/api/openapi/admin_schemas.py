@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from app.api.openapi.pieces import Schema, reference
 from app.api.openapi.schemas import FIGURES, listed, record, usage_day, usage_report
 from app.domain.api_key import MAX_GRACE_S
+from app.domain.resolution import Verb
+from app.domain.task import TaskState
 from app.domain.tenant import TENANT_GROUP
 
 _WRITTEN_AMOUNT: Final = (
@@ -20,6 +22,8 @@ _INSTANT: Final[Schema] = {
     "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$",
     "description": "RFC 3339, in UTC.",
 }
+_MILLISECONDS: Final[Schema] = {"type": "integer", "description": "The same, in milliseconds."}
+_TASK_ID: Final[Schema] = {"type": "string", "pattern": "^task-unified-[0-9]{10}-[0-9a-z]{25}$"}
 _MODE: Final[Schema] = {"type": "string", "enum": ["live", "test"]}
 _NO_CONTROL: Final = r"[^\x00-\x1f\x7f]"
 
@@ -77,15 +81,26 @@ _LIMITS: Final[Schema] = {
     },
 }
 
-_WHEN: Final[Schema] = {
-    "type": ["string", "null"],
-    "enum": ["reject", None],
-    "description": "What becomes of a create that cannot go at once.",
-}
-_QUEUEING: Final[Schema] = {
-    "when_full": _WHEN,
-    "max_queued": _up_to_a_million("Of no effect in this version, which keeps no queue."),
-    "when_vendor_down": _WHEN,
+
+def _choice(description: str, *words: str) -> Schema:
+    return {
+        "type": ["string", "null"],
+        "enum": [*words, None],
+        "description": f"{description} Null means {words[0]}.",
+    }
+
+
+_CONDUCT: Final[Schema] = {
+    "when_full": _choice("Of a create beyond tasks_in_flight.", "reject", "queue"),
+    "max_queued": _up_to_a_million("Tasks that may wait in the queue."),
+    "when_vendor_down": _choice(
+        "Of a create while the vendor takes none; one that may have been sent is not concerned.",
+        "reject",
+        "queue",
+    ),
+    "when_in_doubt": _choice(
+        "Of the hold of a task whose outcome stays unknown to the end.", "charge", "release"
+    ),
 }
 
 
@@ -115,7 +130,7 @@ def _wish(properties: dict[str, Any], *required: str, **more: Any) -> Schema:
 
 
 _KEY_LIMITS: Final = _limits(_LIMITS, "What a key and those it is rotated to may use.")
-_TENANT_LIMITS: Final = _limits({**_LIMITS, **_QUEUEING}, "What a tenant may use.")
+_TENANT_LIMITS: Final = _limits({**_LIMITS, **_CONDUCT}, "What a tenant may use.")
 
 _TENANT: Final[Schema] = {
     "id": TENANT_ID,
@@ -140,7 +155,7 @@ _AUDIT_ENTRY: Final = record(
     {
         "id": ENTRY_ID,
         "at": _INSTANT,
-        "at_ms": {"type": "integer", "description": "The same, in milliseconds."},
+        "at_ms": _MILLISECONDS,
         "actor": {"type": "string"},
         "act": {"type": "string"},
         "tenant": {"type": "string"},
@@ -150,6 +165,105 @@ _AUDIT_ENTRY: Final = record(
     },
     optional=("key", "request_id"),
     description="One act of an operator.",
+)
+
+_STEP: Final = record(
+    {
+        "at": _INSTANT,
+        "at_ms": _MILLISECONDS,
+        "step": {"type": "string", "description": "A state, or what else was done."},
+        "detail": {"type": "string"},
+    }
+)
+
+_MOVEMENT: Final = record(
+    {
+        "at": _INSTANT,
+        "at_ms": _MILLISECONDS,
+        "kind": {"type": "string", "enum": ["hold", "adjust", "settle", "release", "correction"]},
+        "credits": _AMOUNT,
+        "on_hold": {**_AMOUNT, "description": "What is held after it."},
+        "spent": {**_AMOUNT, "description": "What the task has cost after it."},
+    },
+    description="One movement of credits.",
+)
+
+_STATE: Final[Schema] = {"type": "string", "enum": [state.value for state in TaskState]}
+
+_STORY: Final = record(
+    {
+        "id": _TASK_ID,
+        "tenant": TENANT_ID,
+        "key": {"type": "string"},
+        "mode": _MODE,
+        "model": {"type": "string"},
+        "state": _STATE,
+        "created_at": _INSTANT,
+        "submitted_at": _or_null(_INSTANT),
+        "finished_at": _or_null(_INSTANT),
+        "vendor_id": {"type": ["string", "null"], "description": "The vendor's id of the task."},
+        "vendor_key": {"type": ["string", "null"]},
+        "reads": {"type": "integer", "minimum": 0, "description": "Status reads at the vendor."},
+        "credits_held": _AMOUNT,
+        "credits_charged": _AMOUNT,
+        "balanced": {
+            "type": "boolean",
+            "description": "Whether the ledger says the same as `credits_held` and"
+            " `credits_charged`.",
+        },
+        "steps": {"type": "array", "items": reference("schemas", "TaskStep")},
+        "ledger": {"type": "array", "items": reference("schemas", "TaskMovement")},
+        "answer": {"type": "object", "description": "What its tenant reads."},
+    },
+    description="All that is known of a task, and every credit of it.",
+)
+
+_DOUBT: Final = record(
+    {
+        "id": _TASK_ID,
+        "tenant": TENANT_ID,
+        "mode": _MODE,
+        "model": {"type": "string"},
+        "since": _INSTANT,
+        "age_s": {"type": "integer", "minimum": 0},
+        "credits_held": _AMOUNT,
+        "resends": {"type": "integer", "minimum": 0},
+        "slot_freed": {"type": "boolean"},
+        "vendor_key": {"type": ["string", "null"]},
+    },
+    description="A task of which nobody knows whether the vendor has it.",
+)
+
+_REASON: Final[Schema] = {
+    "type": "string",
+    "minLength": 3,
+    "maxLength": 500,
+    "pattern": f"^{_NO_CONTROL}+$",
+    "description": "Why; for the audit log.",
+}
+
+_RESOLUTION: Final = _wish(
+    {
+        "as": {"type": "string", "enum": list(get_args(Verb))},
+        "reason": {**_REASON, "description": "Why that is to be believed; for the audit log."},
+        "vendor_id": {
+            "type": ["string", "null"],
+            "pattern": "^task-unified-[A-Za-z0-9_-]{1,187}$",
+            "description": "With `accepted`, and only then: the vendor's id of the task. The"
+            " vendor is asked about it first.",
+        },
+        "unseen": {
+            "type": ["boolean", "null"],
+            "description": "With `accepted`: do not ask the vendor about the id.",
+        },
+        "credits": {
+            "type": ["string", "null"],
+            "pattern": _WRITTEN_AMOUNT,
+            "description": "With `corrected`, and only then: what the task has cost.",
+        },
+    },
+    "as",
+    "reason",
 )
 
 _FIGURES: Final[Schema] = {
@@ -232,6 +346,13 @@ ADMIN_SCHEMAS: Final[dict[str, Schema]] = {
         _FIGURES, {"models": "TenantUsageFigures", "keys": "TenantUsageFigures"}
     ),
     "TenantUsage": usage_report("TenantUsageDay", "TenantUsageFigures"),
+    "TaskStep": _STEP,
+    "TaskMovement": _MOVEMENT,
+    "TaskStory": _STORY,
+    "Doubt": _DOUBT,
+    "DoubtList": listed("Doubt"),
+    "Resolution": _RESOLUTION,
+    "CallingOff": _wish({"reason": _REASON}, "reason"),
     "AuditEntry": _AUDIT_ENTRY,
     "Audit": listed(
         "AuditEntry",

@@ -8,6 +8,7 @@ from app.api.openapi.models import CREATE_REQUEST
 from app.api.openapi.pieces import PERIOD, RATES, Schema, answers, body, in_path, query, success
 from app.domain.listing import DEFAULT_PAGE_SIZE, MAX_BATCH, MAX_PAGE, MAX_PAGE_SIZE
 from app.errors import (
+    CannotCancel,
     CreditExhausted,
     IdempotencyConflict,
     IdempotencyInFlight,
@@ -23,6 +24,7 @@ from app.errors import (
     NoVendorKey,
     Overloaded,
     PriceUnknown,
+    QueueFull,
     RateLimited,
     RequestTooLarge,
     Stopping,
@@ -70,6 +72,7 @@ _CREATE_ERRORS: Final = (
     UnsupportedMediaType,
     RateLimited,
     TooManyInFlight,
+    QueueFull,
     InternalError,
     UpstreamRejected,
     NoVendorKey,
@@ -102,6 +105,17 @@ _COMPLETED: Final[dict[str, Any]] = {
     "result_data": {
         "character_name": "chr_Axtjik3O#",
         "profile_picture_url": "https://media.example.com/profile.jpg",
+    },
+}
+
+_CANCELLED: Final[dict[str, Any]] = {
+    **_PENDING,
+    "status": "failed",
+    "usage": {**_PENDING["usage"], "credits_used": 0},
+    "error": {
+        "code": "request_cancelled",
+        "message": "The task was cancelled before it was sent.",
+        "type": "task_error",
     },
 }
 
@@ -218,6 +232,7 @@ def _read(operation_id: str, summary: str) -> Schema:
                 "The task as it stands.",
                 "Task",
                 _COMPLETED,
+                "Age",
                 "Cache-Control",
                 "Retry-After-Unfinished",
                 *RATES,
@@ -233,6 +248,16 @@ def _told(description: str, schema: str, example: Any, *errors: Any) -> dict[str
     good = success(description, schema, example, "Cache-Control", *RATES)
     return answers(good, (*errors, *_READ_ERRORS), metered=True)
 
+
+_CANCEL: Final = _for_tenants(
+    "cancel_task",
+    "Cancel a task",
+    description="Free of charge, and only while the task is queued. Repeating is harmless.",
+    parameters=[in_path("task_id", _TASK_ID, pattern="^task-unified-")],
+    responses=_told(
+        "The task, cancelled.", "Task", _CANCELLED, InvalidTaskId, TaskNotFound, CannotCancel
+    ),
+)
 
 _LIST: Final = _for_tenants(
     "list_tasks",
@@ -322,6 +347,7 @@ TENANT_OPERATIONS: Final[Operations] = {
     ("/v1/videos/generations", "post"): CREATE,
     ("/v1/tasks/{task_id}", "get"): _read("read_task", "Read a task"),
     ("/v1/videos/generations/{task_id}", "get"): _read("read_task_alias", "Read a task (alias)"),
+    ("/v1/tasks/{task_id}/cancel", "post"): _CANCEL,
     ("/v1/tasks", "get"): _LIST,
     ("/v1/tasks/batch", "post"): _BATCH,
     ("/v1/models", "get"): _MODELS,

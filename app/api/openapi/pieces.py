@@ -45,6 +45,12 @@ HEADERS: Final[dict[str, Schema]] = {
         "schema": {"type": "integer", "minimum": 1},
         "example": 5,
     },
+    "Age": {
+        "description": "Only while the store is away: how many seconds ago it gave this answer,"
+        " which this process has kept.",
+        "schema": {"type": "integer", "minimum": 0, "maximum": 60},
+        "example": 7,
+    },
     "Retry-After-Unfinished": {
         "description": "While the task is unfinished: the shortest time in which its status can"
         " change, seconds.",

@@ -26,11 +26,16 @@ def listed(item: str, **more: Any) -> Schema:
 
 _TASK_INFO: Final = record(
     {
-        "can_cancel": {"type": "boolean"},
+        "can_cancel": {"type": "boolean", "description": "Whether cancelling still helps."},
         "estimated_time": {"type": "integer", "minimum": 0, "description": "Seconds."},
         "video_duration": {"type": "integer", "description": "Seconds."},
+        "queue_position": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "Only while it is queued: its place among its tenant's, from 1.",
+        },
     },
-    optional=("estimated_time", "video_duration"),
+    optional=("estimated_time", "video_duration", "queue_position"),
 )
 
 _TASK_USAGE: Final[Schema] = {

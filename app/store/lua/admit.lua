@@ -1,17 +1,16 @@
--- Admit one create: key, idempotency, model, rate, slot, credit hold, record, recovery time; all or nothing.
--- USES bucket
--- KEYS epoch tenant key idem rate key_rate slots key_slots day month task request ledger sends all_list all_of_model open_list open_of_model
--- ARGV now_ms:int epoch_id task_id tenant_id key_id family mode model hold:int price_known:int recover_ms:int
--- ARGV keyed:int fingerprint lease_ms:int idem_name day_name month_name body_head body_tail request_body usage_ttl_ms:int
--- RETURNS {'admitted', group, rates} | {'replayed', task, answer, rates} | {'unanswered', task} | {'refused', reason, wait_ms}
+-- Admit one create: key, idempotency, model, rate, slot or place in the queue, credit hold, record; all or nothing.
+-- USES bucket identity limits record
+-- KEYS epoch marks tenant key idem rate key_rate slots key_slots queue day month task request ledger story sends dispatch
+-- KEYS all_list all_of_model open_list open_of_model
+-- ARGV now_ms:int epoch_id marks_kept:int seen_number:int seen_mark task_id tenant_id key_id family mode model vendor_key hold:int price_known:int recover_ms:int
+-- ARGV keyed:int fingerprint lease_ms:int idem_name day_name month_name head tail queued_head queued_tail
+-- ARGV request_body usage_ttl_ms:int look_ms:int queue_member
+-- RETURNS {'admitted', group, rates, mark} | {'queued', group, rates, mark, position} | {'replayed', task, answer, rates}
+-- RETURNS {'unanswered', task} | {'refused', reason, wait_ms} | {'set_back'}
 local function refuse(reason, wait_ms) return {'refused', reason, wait_ms or 0} end
-if redis.call('GET', epoch) ~= epoch_id then return refuse('store_foreign') end
+if is_foreign(epoch, epoch_id) then return refuse('store_foreign') end
+if is_set_back(marks, marks_kept, seen_number, seen_mark) then return {'set_back'} end
 
-local function read(name)
-  local flat, found = redis.call('HGETALL', name), {}
-  for i = 1, #flat, 2 do found[flat[i]] = flat[i + 1] end
-  return found
-end
 local of_tenant, of_key = read(tenant), read(key)
 local ended = of_key.expires_ms and now_ms >= tonumber(of_key.expires_ms)
 local gone = not of_tenant.state or of_tenant.state == 'deleted'
@@ -38,26 +37,16 @@ if keyed == 1 then
   end
 end
 
-for _, scope in ipairs(scopes) do
-  local models = scope.limits.models
-  if models and not string.find(models, ',' .. model .. ',', 1, true) then return refuse('model_not_allowed') end
-end
-for _, bucket in ipairs(buckets) do
-  if bucket.left < 1 then return refuse('rate_limited', grows_in_ms(bucket, now_ms)) end
-end
-for _, scope in ipairs(scopes) do
-  local most = tonumber(scope.limits.tasks_in_flight)
-  if most and redis.call('SCARD', scope.slots) >= most then return refuse('too_many_in_flight') end
-  for window, limit in pairs({[day] = scope.limits.credits_per_day, [month] = scope.limits.credits_per_month}) do
-    if price_known == 0 then return refuse('price_unknown') end
-    local spent = redis.call('HMGET', window, 'held' .. scope.suffix, 'settled' .. scope.suffix)
-    local total = tonumber(spent[1] or 0) + tonumber(spent[2] or 0) + hold
-    if hold > 0 and total > tonumber(limit) then return refuse('credit_exhausted') end
-  end
-end
+-- A repeat of this very call, which has nothing else to be known by.
+if keyed == 0 and redis.call('EXISTS', task) == 1 then return {'unanswered', task_id} end
+local reason, wait_ms = why_model_or_rate(scopes, buckets, model, now_ms)
+if reason then return refuse(reason, wait_ms) end
+local waiting, full = redis.call('ZCARD', queue), is_full(scopes)
+local queued, why_not = waits(of_tenant, full, waiting)
+reason = why_not or why_credits(scopes, day, month, hold, price_known)
+if reason then return refuse(reason) end
 
 for _, bucket in ipairs(buckets) do take_from(bucket, 1) end
-for _, scope in ipairs(scopes) do redis.call('SADD', scope.slots, task_id) end
 for _, window in ipairs({day, month}) do
   for _, suffix in ipairs({'', ':' .. family, '@' .. model}) do
     redis.call('HINCRBY', window, 'held' .. suffix, hold)
@@ -66,12 +55,26 @@ for _, window in ipairs({day, month}) do
   redis.call('PEXPIREAT', window, now_ms + usage_ttl_ms)
 end
 local group = of_tenant.group or 'default'
+local place = redis.call('HINCRBY', tenant, 'queue_places', 1)
+local body = queued and queued_head .. group .. queued_tail or head .. group .. tail
 redis.call('HSET', task, 'id', task_id, 'tenant', tenant_id, 'key', key_id, 'mode', mode, 'model', model,
-  'state', 'sending', 'version', 1, 'created_ms', now_ms, 'held', hold, 'day', day_name, 'month', month_name,
-  'idem', idem_name, 'group', group, 'body', body_head .. group .. body_tail, 'reads', 0)
+  'state', queued and 'queued' or 'sending', 'version', 1, 'created_ms', now_ms, 'held', hold, 'day', day_name,
+  'month', month_name, 'idem', idem_name, 'group', group, 'body', body, 'reads', 0, 'place', place,
+  'vendor_key', queued and '' or vendor_key)
 redis.call('SET', request, request_body)
 redis.call('RPUSH', ledger, string.format('%.0f hold %.0f', now_ms, hold))
-redis.call('ZADD', sends, recover_ms, task_id)
+tell(story, now_ms, queued and 'queued' or 'sending', queued and '' or vendor_key)
+if queued then
+  redis.call('ZADD', queue, place, task_id)
+  redis.call('ZADD', dispatch, 'NX', look_ms, queue_member)
+  -- With a slot for it, it waits behind others only: perhaps for a slot of their key, or for a vendor that is away.
+  local away = now_ms < tonumber(of_tenant['vendor_away_ms:' .. mode] or 0)
+  if not full and not away then redis.call('ZADD', dispatch, 'XX', now_ms, queue_member) end
+else
+  for _, scope in ipairs(scopes) do redis.call('SADD', scope.slots, task_id) end
+  redis.call('ZADD', sends, recover_ms, task_id)
+end
 for _, list in ipairs({all_list, all_of_model, open_list, open_of_model}) do redis.call('ZADD', list, now_ms, task_id) end
 if keyed == 1 then redis.call('HSET', idem, 'task_id', task_id, 'fingerprint', fingerprint, 'lease_ms', now_ms + lease_ms) end
-return {'admitted', group, rates()}
+local mark = add_mark(marks, marks_kept, now_ms, task_id)
+return queued and {'queued', group, rates(), mark, waiting + 1} or {'admitted', group, rates(), mark}

@@ -1,22 +1,34 @@
 -- Move a task to its next state, with everything that follows from it: money, slot, schedules, lives.
--- KEYS task request idem slots key_slots ledger sends doubts polls retires day month
+-- USES record
+-- KEYS task request idem slots key_slots queue ledger story sends doubts polls dispatch retires day month audit
 -- KEYS all_list all_of_model open_list open_of_model closed_list closed_of_model cancelled_list cancelled_of_model
 -- ARGV now_ms:int task_id version:int state body final:int charged:int due_ms:int family model keyed:int
--- ARGV outcome retire_member task_expires_ms:int idem_expires_ms:int
+-- ARGV outcome retire_member task_expires_ms:int idem_expires_ms:int queue_member why entry
 -- RETURNS {'advanced'} | {'stale', state}
 local before = redis.call('HMGET', task, 'version', 'state', 'held', 'answered')
 if tonumber(before[1]) ~= version then return {'stale', before[2] or ''} end
 
 redis.call('HSET', task, 'state', state, 'body', body)
 redis.call('HINCRBY', task, 'version', 1)
+if state ~= before[2] then tell(story, now_ms, state, why) end
+if entry ~= '' then redis.call('XADD', audit, '*', 'entry', entry) end
+local function free_slot()
+  redis.call('SREM', slots, task_id)
+  redis.call('SREM', key_slots, task_id)
+  if redis.call('EXISTS', queue) == 1 then redis.call('ZADD', dispatch, now_ms, queue_member) end
+end
 redis.call('ZREM', sends, task_id)
 redis.call('ZREM', doubts, task_id)
 redis.call('ZREM', polls, task_id)
 if final == 0 then
-  if state == 'in_doubt' then redis.call('ZADD', doubts, due_ms, task_id)
+  if state == 'in_doubt' then
+    redis.call('HSET', task, 'doubt_ms', now_ms)
+    redis.call('ZADD', doubts, due_ms, task_id)
   elseif state == 'submitted' or state == 'watching' then
     redis.call('ZADD', polls, due_ms, task_id)
     redis.call('HINCRBY', task, 'reads', 1)
+    -- Past its deadline a task is watched, and nobody else is kept waiting for it.
+    if state == 'watching' and before[2] ~= state then free_slot() end
   end
   return {'advanced'}
 end
@@ -37,8 +49,9 @@ if charged > held then book('adjust', charged - held) end
 if charged > 0 then book('settle', charged) end
 if charged < held then book('release', held - charged) end
 redis.call('HSET', task, 'held', 0, 'charged', charged, 'finished_ms', now_ms)
-redis.call('SREM', slots, task_id)
-redis.call('SREM', key_slots, task_id)
+redis.call('HDEL', task, 'named', 'looked_ms', 'looks')
+redis.call('ZREM', queue, task_id)
+free_slot()
 redis.call('DEL', request)
 local created_ms = redis.call('HGET', task, 'created_ms')
 for open, lists in pairs({[open_list] = {all_list, closed_list, cancelled_list},
@@ -50,6 +63,7 @@ end
 if not never_was then redis.call('ZADD', retires, task_expires_ms, retire_member) end
 redis.call('PEXPIREAT', task, task_expires_ms)
 redis.call('PEXPIREAT', ledger, task_expires_ms)
+redis.call('PEXPIREAT', story, task_expires_ms)
 if keyed == 1 then
   -- An error is not remembered: the same key may create again, unless a 200 was given before.
   if never_was then redis.call('DEL', idem)

@@ -13,6 +13,7 @@ if redis.call('EXISTS', new) == 1 then return 'exists' end
 
 set_fields(new, fields)
 redis.call('SADD', keys, new_id)
+redis.call('HSET', old, 'successor', new_id)
 if ends_ms == '' then redis.call('HSET', old, 'state', 'revoked')
 elseif not found[2] or tonumber(found[2]) > tonumber(ends_ms) then redis.call('HSET', old, 'expires_ms', ends_ms) end
 redis.call('XADD', audit, '*', 'entry', entry)
