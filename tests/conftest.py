@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
-from redis import Redis as BlockingRedis
 from structlog.processors import JSONRenderer, add_log_level, format_exc_info
 
 from app import failpoints
-from app.clock import HeldClock, StoreClock
+from app.clock import HeldClock
 from app.sandbox import SandboxOptions
 from app.sandbox.server import running_sandbox
+from tests.support.auditor import audit, read_books
 from tests.support.bed import Bed, open_bed, settings_for
+from tests.support.daytime import daytime_ms
 from tests.support.key_lives import keys_that_never_end
 from tests.support.redis_server import RedisServer
 from tests.support.vendor import Vendor
@@ -48,6 +50,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
     return report
 
 
+def pytest_collection_finish() -> None:
+    """Keep the collector away from thousands of tests that live to the end anyway."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """The server that all tests of this process share; each finds it empty."""
@@ -58,8 +66,7 @@ def redis_server() -> Iterator[RedisServer]:
 @pytest.fixture
 def redis_url(redis_server: RedisServer) -> str:
     """The address of an empty Redis."""
-    with BlockingRedis.from_url(redis_server.url) as redis:
-        redis.flushall()
+    redis_server.flush()
     return redis_server.url
 
 
@@ -81,21 +88,36 @@ def vendor(served_vendor: Vendor) -> Vendor:
 
 @pytest.fixture
 def clock() -> HeldClock:
-    """A clock that stands still, at the present: Redis counts expiries by its own clock."""
-    return HeldClock(StoreClock().now_ms())
+    """A clock that stands still; see `daytime_ms`."""
+    return HeldClock(daytime_ms())
 
 
 @pytest.fixture
 def open_gateway_bed(
-    redis_url: str, vendor: Vendor, clock: HeldClock, tmp_path: Path
+    request: pytest.FixtureRequest,
+    redis_url: str,
+    vendor: Vendor,
+    clock: HeldClock,
+    tmp_path: Path,
 ) -> Iterator[OpenBed]:
-    """Open gateways with settings of their own; several share store, vendor and clock."""
+    """Open gateways with settings of their own; several share store, vendor and clock.
 
-    def opened(**changes: Any) -> AbstractAsyncContextManager[Bed]:
-        return open_bed(settings_for(redis_url, tmp_path, vendor.url, **changes), clock, vendor)
+    Afterwards the books are audited, unless the test is marked as one that spoils them.
+    """
+    beds: list[Bed] = []
+
+    @asynccontextmanager
+    async def opened(**changes: Any) -> AsyncIterator[Bed]:
+        settings = settings_for(redis_url, tmp_path, vendor.url, **changes)
+        async with open_bed(settings, clock, vendor) as bed:
+            beds.append(bed)
+            yield bed
 
     yield opened
     failpoints.arm({})
+    if request.node.get_closest_marker("unaudited") is None:
+        answers = [answer for bed in beds for answer in bed.acknowledged]
+        assert audit(read_books(redis_url), vendor.journal(), answers) == []
 
 
 @pytest.fixture

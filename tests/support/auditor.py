@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
-from redis import Redis as BlockingRedis
-
 from app.upstream.client import idempotency_key_of
+from tests.support.audit_leaks import leaked
+from tests.support.audit_limits import exceeded
+from tests.support.audit_vendor import PLAIN_REFUSALS, misattributed
+from tests.support.books import Books, Fields, Place, read_books
+
+__all__ = ["Answered", "Books", "audit", "read_books"]
 
 FINAL_STATES: Final = frozenset({"completed", "failed", "rejected", "cancelled", "written_off"})
 SCHEDULE_OF_STATE: Final = {
@@ -21,11 +25,8 @@ SCHEDULE_OF_STATE: Final = {
     "submitted": "polls",
     "watching": "polls",
     "in_doubt": "doubts",
+    "queued": "queue",
 }
-
-Fields = dict[str, str]
-Place = tuple[str, str, str]
-"""Tenant, mode, and a window, a key's family, or a list and its model."""
 
 
 @dataclass(frozen=True)
@@ -37,99 +38,56 @@ class Answered:
     body: bytes
     task_id: str = ""
     reason: str = ""
-
-
-@dataclass(frozen=True)
-class Books:
-    """All that Redis holds of tasks and money."""
-
-    tasks: dict[str, Fields] = field(default_factory=dict)
-    ledgers: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
-    usage: dict[Place, dict[str, int]] = field(default_factory=dict)
-    slots: dict[Place, set[str]] = field(default_factory=dict)
-    lists: dict[Place, set[str]] = field(default_factory=dict)
-    retiring: set[str] = field(default_factory=set)
-    schedules: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-
-    def states(self) -> Counter[str]:
-        """Return how many tasks are in each state."""
-        return Counter(task["state"] for task in self.tasks.values())
-
-    def figures(self, tenant_id: str, mode: str = "live") -> dict[str, int]:
-        """Return a tenant's figures of the day; fails where it has several days."""
-        days = [
-            figures
-            for (tenant, of_mode, window), figures in self.usage.items()
-            if (tenant, of_mode) == (tenant_id, mode) and len(window) == len("20261122")
-        ]
-        assert len(days) == 1, f"{len(days)} days of {tenant_id}"
-        return days[0]
-
-
-def read_books(redis_url: str) -> Books:
-    """Read every key of every shard; the gateways should be at rest."""
-    books = Books()
-    with BlockingRedis.from_url(redis_url, decode_responses=True) as redis:
-        for name in redis.scan_iter(match="rg:{s*}:*", count=1000):
-            _enter(books, redis, name)
-    return books
-
-
-def _enter(books: Books, redis: BlockingRedis, name: str) -> None:
-    """Read one key, if it is of those that are audited."""
-    kind, _, place = name.partition("}:")[2].partition(":")
-    match kind:
-        case "task":
-            books.tasks[place] = redis.hgetall(name)
-        case "ledger":
-            lines = (line.split(" ") for line in redis.lrange(name, 0, -1))
-            books.ledgers[place] = [(word, int(amount)) for _, word, amount in lines]
-        case "usage":
-            figures = redis.hgetall(name)
-            books.usage[_place(place)] = {k: int(v) for k, v in figures.items()}
-        case "slots":
-            books.slots[_place(place)] = redis.smembers(name)
-        case "list":
-            books.lists[_place(place)] = set(redis.zrange(name, 0, -1))
-        case "retires":
-            books.retiring.update(redis.zrange(name, 0, -1))
-        case "sends" | "polls" | "doubts":
-            books.schedules[kind] |= set(redis.zrange(name, 0, -1))
-
-
-def _place(text: str) -> Place:
-    tenant, mode, rest = text.split(":", 2)
-    return tenant, mode, rest
+    tenant_id: str = ""
 
 
 def audit(
     books: Books, vendor_journal: Iterable[dict[str, Any]], answers: Iterable[Answered] = ()
 ) -> list[str]:
     """Return everything that must not be, one line a violation; tests want an empty list."""
+    journal, given = list(vendor_journal), list(answers)
     creates = [
         entry
-        for entry in vendor_journal
+        for entry in journal
         if entry["method"] == "POST" and entry["path"] == "/v1/videos/generations"
     ]
     return [
         *_sent_twice(books, creates),
         *_created_twice(books, creates),
-        *_forgotten(books, list(answers)),
+        *_forgotten(books, given),
         *_unbalanced(books),
         *_misfigured(books),
         *_misplaced(books),
         *_unlisted(books),
         *_unwatched(books),
+        *exceeded(books, journal),
+        *misattributed(books, creates),
+        *leaked(books, given),
     ]
 
 
 def _sent_twice(books: Books, creates: list[dict[str, Any]]) -> Iterator[str]:
+    """A task is sent once; again only after a plain refusal, or where a resend was noted before."""
     task_of = {idempotency_key_of(task_id): task_id for task_id in books.tasks}
-    for key, times in Counter(entry["idempotency_key"] for entry in creates).items():
-        if times > 1:
-            yield f"task {task_of.get(key, key)} was sent to the vendor {times} times"
+    sent: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for entry in creates:
+        sent[entry["idempotency_key"]].append(entry)
+    for key, entries in sent.items():
         if key not in task_of:
             yield f"the vendor was sent {key}, which no task stands for"
+            continue
+        task_id = task_of[key]
+        allowed = 1 + int(books.tasks[task_id].get("resends", "0"))
+        unclear = sum(not _plainly_refused(entry) for entry in entries)
+        if unclear > allowed or len(entries) > allowed + books.times(task_id, "requeued"):
+            yield f"task {task_id} was sent to the vendor {len(entries)} times"
+        if len(made := {entry["created_task_id"] for entry in entries} - {None}) > 1:
+            yield f"the vendor made {len(made)} tasks of task {task_id}"
+
+
+def _plainly_refused(entry: dict[str, Any]) -> bool:
+    """Say whether an answer told that nothing was created; and nothing was."""
+    return entry.get("answer_status") in PLAIN_REFUSALS and not entry["created_task_id"]
 
 
 def _created_twice(books: Books, creates: list[dict[str, Any]]) -> Iterator[str]:
@@ -165,12 +123,12 @@ def _forgotten(books: Books, answers: list[Answered]) -> Iterator[str]:
 
 def _outstanding(entries: list[tuple[str, int]]) -> int:
     """Return what a task's ledger leaves on hold."""
-    signs = {"hold": 1, "adjust": 1, "settle": -1, "release": -1}
+    signs = {"hold": 1, "adjust": 1, "settle": -1, "release": -1, "correction": 0}
     return sum(signs[word] * amount for word, amount in entries)
 
 
 def _settled(entries: list[tuple[str, int]]) -> int:
-    return sum(amount for word, amount in entries if word == "settle")
+    return sum(amount for word, amount in entries if word in ("settle", "correction"))
 
 
 def _unbalanced(books: Books) -> Iterator[str]:
@@ -220,10 +178,10 @@ def _misfigured(books: Books) -> Iterator[str]:
 
 
 def _misplaced(books: Books) -> Iterator[str]:
-    """A slot belongs to a task that has not ended, and every such task has its two."""
+    """A slot belongs to a task that is being worked on, and every such task has its two."""
     due: dict[Place, set[str]] = defaultdict(set)
     for task_id, task in books.tasks.items():
-        if task["state"] not in FINAL_STATES:
+        if _has_slot(task):
             due[task["tenant"], task["mode"], ""].add(task_id)
             due[task["tenant"], task["mode"], _family(task)].add(task_id)
     for place in due.keys() | books.slots.keys():
@@ -258,6 +216,13 @@ def _unlisted(books: Books) -> Iterator[str]:
 
 def _family(task: Fields) -> str:
     return task["key"].split(".")[0]
+
+
+def _has_slot(task: Fields) -> bool:
+    """Say whether a task should have slots: not in a queue, watched, long in doubt, or ended."""
+    if task.get("slot_freed") == "1":
+        return False
+    return task["state"] in ("sending", "submitted", "in_doubt")
 
 
 def _never_was(task: Fields) -> bool:

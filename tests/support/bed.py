@@ -7,9 +7,11 @@ held against the document that the gateway publishes.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,8 @@ from app.domain.ids import Mode
 from app.settings import Settings
 from app.store.keys import Shard, windows
 from app.wiring import Gateway
-from tests.support.answers import Document
+from tests.support.answers import document_of
+from tests.support.auditor import Answered
 from tests.support.tenant_keys import issued_key, key_of_tenant, limit, revoke, switch
 from tests.support.vendor import VENDOR_KEY, Vendor
 
@@ -44,6 +47,21 @@ def character(scenario: str = "", **fields: Any) -> dict[str, Any]:
 
 def settings_for(redis_url: str, folder: Path, vendor_url: str, **changes: Any) -> Settings:
     """Return the settings of a test gateway; `changes` are top-level fields, sections as dicts."""
+    if changes:
+        return _settings(redis_url, folder, vendor_url, **changes)
+    usual = _usual_settings()
+    vendor = usual.vendor.model_copy(update={"base_url": vendor_url})
+    own = {"redis_url": SecretStr(redis_url), "data_dir": folder, "vendor": vendor}
+    return usual.model_copy(update=own)
+
+
+@cache
+def _usual_settings() -> Settings:
+    """Return what most gateways have in common, read once."""
+    return _settings("", Path(), "http://127.0.0.1")
+
+
+def _settings(redis_url: str, folder: Path, vendor_url: str, **changes: Any) -> Settings:
     vendor = {
         "base_url": vendor_url,
         "keys": SecretStr(VENDOR_KEY),
@@ -81,6 +99,7 @@ class Bed:
     clock: HeldClock
     vendor: Vendor
     http: httpx2.AsyncClient
+    acknowledged: list[Answered] = field(default_factory=list)
 
     async def key(self, tenant_id: str = "acme", *, mode: Mode = "live", **limits: Any) -> str:
         """Return a new key of a tenant, which is made with `limits` if it does not exist."""
@@ -163,13 +182,18 @@ class Bed:
 
 @asynccontextmanager
 async def open_bed(settings: Settings, clock: HeldClock, vendor: Vendor) -> AsyncIterator[Bed]:
-    """Run a gateway for the time of the block."""
+    """Run a gateway for the time of the block; the vendor's clock is as far as its own."""
+    await asyncio.to_thread(vendor.catch_up, clock.now_ms())
     app = create_app(settings, clock)
     transport = httpx2.ASGITransport(app=app)
 
+    acknowledged: list[Answered] = []
+
     async def judge(answer: httpx2.Response) -> None:
         await answer.aread()
-        Document(app.openapi()).judge(answer)
+        document_of(app).judge(answer)
+        if answer.status_code == 200 and answer.request.url.path == CREATE_PATH:
+            acknowledged.append(_acknowledgement(answer))
 
     async with (
         app.router.lifespan_context(app),
@@ -180,4 +204,13 @@ async def open_bed(settings: Settings, clock: HeldClock, vendor: Vendor) -> Asyn
             event_hooks={"response": [judge]},
         ) as http,
     ):
-        yield Bed(app, app.state.gateway, clock, vendor, http)
+        yield Bed(app, app.state.gateway, clock, vendor, http, acknowledged)
+    assert not len(app.state.gateway.running), "work goes on after the gateway has stopped"
+
+
+def _acknowledgement(answer: httpx2.Response) -> Answered:
+    """Return the answer to a create as its caller keeps it; those without a name have their own."""
+    sent = answer.request.headers
+    name = sent.get("idempotency-key", answer.headers["x-request-id"])
+    who = sent.get("authorization", "")
+    return Answered(f"{who} {name}", 200, answer.content, str(answer.json()["id"]))

@@ -23,6 +23,7 @@ class Customer:
 
     http: httpx2.AsyncClient
     key: str
+    tenant_id: str = ""
     answers: list[Answered] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
 
@@ -53,6 +54,7 @@ class Customer:
             body=answer.content,
             task_id=str(shown.get("id", "")),
             reason=str(shown.get("error", {}).get("reason", "")),
+            tenant_id=self.tenant_id,
         )
         self.answers.append(kept)
         return kept

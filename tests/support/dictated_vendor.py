@@ -48,20 +48,23 @@ class Heard:
 
 
 class DictatedVendor:
-    """Answers every create with `of_create` and every status read with `of_read`.
+    """Answers every create with `of_create`, status reads with `of_read`, batches with `of_batch`.
 
-    Use it as a context manager, and set the two as often as needed.
+    Use it as a context manager, and set the three as often as needed.
     """
 
     def __init__(self) -> None:
         self.of_create = words(TASK)
         self.of_read = words(TASK)
+        self.of_batch = words({"data": []})
+        self.batches: list[Heard] = []
         self.creates: list[Heard] = []
         self.reads: list[Heard] = []
 
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_post("/v1/videos/generations", self._create)
+        app.router.add_post("/v1/tasks/batch", self._batch)
         app.router.add_get("/v1/tasks/{task_id}", self._read)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
@@ -86,6 +89,11 @@ class DictatedVendor:
         heard = Heard(request.path, dict(request.headers), json.loads(await request.read()))
         self.creates.append(heard)
         return _spoken(self.of_create)
+
+    async def _batch(self, request: web.Request) -> web.Response:
+        heard = Heard(request.path, dict(request.headers), json.loads(await request.read()))
+        self.batches.append(heard)
+        return _spoken(self.of_batch)
 
     async def _read(self, request: web.Request) -> web.Response:
         self.reads.append(Heard(request.path, dict(request.headers), None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,10 @@ NO_LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
 
 @dataclass
 class Fleet:
-    """Gateways that are started side by side, and ended with the block that opened the fleet."""
+    """Gateways that are started side by side, and ended with the block that opened the fleet.
+
+    Then its books are audited, unless a test that spoils them says in `unaudited` why not.
+    """
 
     folder: Path
     redis: RedisServer
@@ -36,6 +39,7 @@ class Fleet:
     ends: ExitStack = field(default_factory=ExitStack)
     gateways: list[GatewayProcess] = field(default_factory=list)
     customers: list[Customer] = field(default_factory=list)
+    unaudited: str = ""
 
     async def start(
         self, *names: str, options: tuple[str, ...] = (), **environment: str
@@ -81,7 +85,7 @@ class Fleet:
         key = await key_of_tenant(
             store.tenants, store.keys, tenant_id, now_ms=now_ms, mode=mode, **limits
         )
-        self.customers.append(Customer(self.http, key))
+        self.customers.append(Customer(self.http, key, tenant_id))
         return self.customers[-1]
 
     async def another_customer(
@@ -90,7 +94,7 @@ class Fleet:
         """Return a caller with a new key of an existing tenant, with limits of its own."""
         now_ms = self.store.clock.now_ms()
         key = await issued_key(self.store.keys, tenant_id, now_ms=now_ms, mode=mode, **limits)
-        self.customers.append(Customer(self.http, key))
+        self.customers.append(Customer(self.http, key, tenant_id))
         return self.customers[-1]
 
     async def books(self) -> Books:
@@ -103,7 +107,12 @@ class Fleet:
 
     def answers(self) -> list[Answered]:
         """Return every answer to a create that any customer was given."""
-        return [answer for customer in self.customers for answer in customer.answers]
+        return [
+            # One name is one request of a tenant and mode, and another of others.
+            replace(answer, name=f"{customer.tenant_id} {customer.key[:8]} {answer.name}")
+            for customer in self.customers
+            for answer in customer.answers
+        ]
 
 
 @asynccontextmanager
@@ -116,3 +125,5 @@ async def open_fleet(folder: Path, redis: RedisServer, vendor: Vendor) -> AsyncI
         http.event_hooks = {"response": [fleet.judge]}
         with fleet.ends:
             yield fleet
+        found = [] if fleet.unaudited else await fleet.violations()
+        assert not found, "\n".join(found)

@@ -1,6 +1,7 @@
 """A real server for tests: one process of its own, on a socket in a directory of its own.
 
-`Relay` stands between a client and a server, to delay replies or to lose them.
+`Relay` stands between a client and a server, to delay replies, to lose them, or to fall silent;
+`relayed` puts one there for each form of address.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -97,10 +99,14 @@ class RedisServer:
         self._process.kill()
         self._process.wait()
 
-    def restart(self) -> None:
-        """Kill the process if it still runs, and start it again on the same addresses and files."""
+    def restart(self, *flags: str, greeting: bytes = b"+PONG") -> None:
+        """Kill the process if it still runs, and start it again on the same addresses and files.
+
+        Further `flags` hold for this run only, which has begun once a PING is answered by
+        `greeting`.
+        """
         self.kill()
-        self._process = self._launch()
+        self._process = self._launch(*flags, greeting=greeting)
 
     def stop(self) -> None:
         """Kill the process and remove its files. Safe to repeat."""
@@ -139,10 +145,10 @@ class RedisServer:
         )
         return str(path)
 
-    def _launch(self) -> subprocess.Popen[bytes]:
+    def _launch(self, *flags: str, greeting: bytes = b"+PONG") -> subprocess.Popen[bytes]:
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(
-                self._command,
+                [*self._command, *flags],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -151,7 +157,7 @@ class RedisServer:
                 start_new_session=True,
             )
         began_s = time.monotonic()
-        while not self._is_ready():
+        while not self._is_ready(greeting):
             if process.poll() is not None or time.monotonic() - began_s > START_TIMEOUT_S:
                 process.kill()
                 process.wait()
@@ -160,9 +166,9 @@ class RedisServer:
             time.sleep(GLANCE_S)
         return process
 
-    def _is_ready(self) -> bool:
+    def _is_ready(self, greeting: bytes) -> bool:
         try:
-            if not self.call("PING").startswith(b"+PONG"):
+            if not self.call("PING").startswith(greeting):
                 return False
             if not self._cluster:
                 return True
@@ -172,6 +178,15 @@ class RedisServer:
         except OSError:
             return False
         return b"cluster_state:ok" in state
+
+
+@dataclass
+class _Link:
+    """One client of a relay: `doomed` loses its next reply and hangs up, `dead` is silent."""
+
+    client: asyncio.StreamWriter
+    doomed: bool = False
+    dead: bool = False
 
 
 class Relay:
@@ -188,15 +203,15 @@ class Relay:
         self.reply_delay_s: Callable[[], float] = lambda: 0.0
         self.fatal_word: bytes | None = None
         self._target = server.socket_path
-        self._links: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
+        self._links: dict[asyncio.Task[None], _Link] = {}
         self._listeners: list[asyncio.Server] = []
+        self._is_silent = False
+        self._stoppers: list[socket.socket] = []
 
     async def __aenter__(self) -> Self:
         """Listen."""
-        by_port = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = by_port.sockets[0].getsockname()[1]
-        by_path = await asyncio.start_unix_server(self._accept, self.socket_path)
-        self._listeners = [by_port, by_path]
+        await self._listen()
+        self._listeners.append(await asyncio.start_unix_server(self._accept, self.socket_path))
         return self
 
     async def __aexit__(
@@ -206,69 +221,137 @@ class Relay:
         trace: TracebackType | None,
     ) -> None:
         """Stop listening and cut what is still connected."""
+        self._unstop()
         for listener in self._listeners:
             listener.close()
         # A connection that was being accepted takes a few turns of the loop to appear.
         for _ in range(10):
             await asyncio.sleep(0)
-        for client in self._links:
-            client.close()
-        await asyncio.gather(*self._links.values())
+        for link in self._links.values():
+            link.client.close()
+        await asyncio.gather(*self._links)
         for listener in self._listeners:
             await listener.wait_closed()
 
     def reset(self) -> None:
         """Reset the TCP connection of every client, as a host does whose server was killed."""
-        for client in self._links:
-            line = client.get_extra_info("socket")
-            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            client.transport.abort()
+        for client in [link.client for link in self._links.values()]:
+            if not client.is_closing():
+                line = client.get_extra_info("socket")
+                line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.transport.abort()
+
+    def fall_silent(self) -> None:
+        """Take bytes and carry none: what is connected, now or until `speak_again`, is dead.
+
+        It stays open and silent for ever, as where a host has lost its state and says so to nobody.
+        """
+        self._is_silent = True
+        for link in self._links.values():
+            link.dead = True
+
+    def vanish(self) -> None:
+        """Fall silent, and leave attempts to connect to `port` unanswered, as a lost host does."""
+        self.fall_silent()
+        self._listeners.pop(0).close()
+        listener, filler = socket.socket(), socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", self.port))
+        # Nobody accepts: with one connection the queue is full, and no further one is answered.
+        listener.listen(0)
+        filler.connect(("127.0.0.1", self.port))
+        self._stoppers = [filler, listener]
+
+    async def speak_again(self) -> None:
+        """Carry new connections as before."""
+        self._is_silent = False
+        if self._stoppers:
+            self._unstop()
+            await self._listen()
+
+    def _unstop(self) -> None:
+        while self._stoppers:
+            self._stoppers.pop().close()
+
+    async def _listen(self) -> None:
+        by_port = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = by_port.sockets[0].getsockname()[1]
+        self._listeners.insert(0, by_port)
 
     def _accept(self, asked: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-        link = asyncio.get_running_loop().create_task(self._link(asked, client))
-        self._links[client] = link
-        link.add_done_callback(lambda _: self._links.pop(client))
+        link = _Link(client, dead=self._is_silent)
+        task = asyncio.get_running_loop().create_task(self._carry(link, asked))
+        self._links[task] = link
+        task.add_done_callback(self._links.pop)
 
-    async def _link(self, asked: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-        ends = [client]
-        doomed = asyncio.Event()
+    async def _carry(self, link: _Link, asked: asyncio.StreamReader) -> None:
+        ends = [link.client]
         with suppress(OSError):
             replies, server = await asyncio.open_unix_connection(self._target)
             ends.append(server)
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pass_commands(asked, server, doomed))
-                group.create_task(self._pass_replies(replies, client, doomed))
+                group.create_task(self._pass_commands(link, asked, server))
+                group.create_task(self._pass_replies(link, replies))
         for end in ends:
             end.close()
             with suppress(OSError):
                 await end.wait_closed()
 
     async def _pass_commands(
-        self, asked: asyncio.StreamReader, server: asyncio.StreamWriter, doomed: asyncio.Event
+        self, link: _Link, asked: asyncio.StreamReader, server: asyncio.StreamWriter
     ) -> None:
         with suppress(OSError):
             while chunk := await asked.read(65_536):
                 if self.fatal_word is not None and self.fatal_word in chunk:
                     self.fatal_word = None
-                    doomed.set()
+                    link.doomed = True
+                if link.dead:
+                    continue
                 if server.is_closing():
                     break
                 server.write(chunk)
                 await server.drain()
         server.close()
 
-    async def _pass_replies(
-        self, replies: asyncio.StreamReader, client: asyncio.StreamWriter, doomed: asyncio.Event
-    ) -> None:
+    async def _pass_replies(self, link: _Link, replies: asyncio.StreamReader) -> None:
         with suppress(OSError):
-            while (chunk := await replies.read(65_536)) and not doomed.is_set():
+            while (chunk := await replies.read(65_536)) and not link.doomed:
                 if delay_s := self.reply_delay_s():
                     await asyncio.sleep(delay_s)
-                if client.is_closing():
+                if link.dead:
+                    continue
+                if link.client.is_closing():
                     break
-                client.write(chunk)
-                await client.drain()
-        client.close()
+                link.client.write(chunk)
+                await link.client.drain()
+        if not link.dead:
+            link.client.close()
+
+
+FORMS = ("redis", "unix", "redis+sentinel", "redis+cluster")
+"""Every form of address a client is built for but TLS, which only wraps the first."""
+
+
+@asynccontextmanager
+async def relayed(form: str, server: RedisServer) -> AsyncIterator[tuple[str, Relay]]:
+    """Yield an address of one form by which every command to the server goes through a relay.
+
+    The cluster form needs a server that is a cluster of one node; it is told to announce the relay.
+    """
+    async with Relay(server) as relay:
+        sentinel = RedisServer(watching=relay.port) if form == "redis+sentinel" else None
+        if form == "redis+cluster":
+            server.call("CONFIG", "SET", "cluster-announce-port", relay.port)
+        try:
+            if sentinel:
+                yield sentinel.url, relay
+            elif form == "unix":
+                yield f"unix://{relay.socket_path}", relay
+            else:
+                yield f"{form}://127.0.0.1:{relay.port}", relay
+        finally:
+            if sentinel:
+                sentinel.stop()
 
 
 def free_port() -> int:

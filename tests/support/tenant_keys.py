@@ -77,5 +77,12 @@ async def switch(tenants: TenantStore, tenant_id: str, *, at_ms: int, disabled: 
 
 async def revoke(keys: KeyStore, tenant_id: str, key_id: str, *, at_ms: int) -> None:
     """End a key at once."""
+    await end_key(keys, tenant_id, key_id, at_ms=at_ms, expires_ms=None)
+
+
+async def end_key(
+    keys: KeyStore, tenant_id: str, key_id: str, *, at_ms: int, expires_ms: int | None
+) -> None:
+    """End a key at an instant; None: at once, and for good."""
     ended = act(tenant_id, at_ms=at_ms, name="key.revoked", key_id=key_id)
-    await keys.end(tenant_id, key_id, at_ms=None, act=ended)
+    await keys.end(tenant_id, key_id, at_ms=expires_ms, act=ended)
