@@ -60,16 +60,16 @@ run: $(READY) ## start the gateway with your settings
 	@$(BIN)/reelgate serve $(ARGS)
 
 test: $(DEV) ## run the test suite, all but the lanes below
-	@$(PYTEST) -n 2 $(addprefix --ignore=tests/,system cli fuzz chaos browser) $(ARGS)
+	@$(PYTEST) -n 2 $(addprefix --ignore=tests/,experiments system cli fuzz chaos browser) $(ARGS)
 
-system: $(DEV) ## run the tests that start commands and several processes
-	@$(PYTEST) -n 2 tests/system tests/cli $(ARGS)
+system: $(DEV) ## run the tests that start processes, and experiments in numbers
+	@$(PYTEST) -n 2 tests/system tests/cli tests/experiments $(ARGS)
 
 fuzz: $(DEV) ## send thousands of requests made from the OpenAPI document
 	@$(PYTEST) tests/fuzz $(ARGS)
 
 chaos: $(DEV) ## run the tests that kill processes and cut connections
-	@if [ -d tests/chaos ]; then $(PYTEST) tests/chaos $(ARGS); else echo "There are no chaos tests yet."; fi
+	@$(PYTEST) -n 2 tests/chaos $(ARGS)
 
 browser: $(DEV) ## run the tests that need Chromium
 	@if [ -d tests/browser ]; then $(PYTEST) tests/browser $(ARGS); else echo "There are no browser tests yet."; fi

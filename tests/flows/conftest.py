@@ -17,7 +17,12 @@ def store_url(redis_url: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def audited(store_url: str, vendor: Vendor) -> Iterator[None]:
+def audited(
+    request: pytest.FixtureRequest, store_url: str, redis_url: str, vendor: Vendor
+) -> Iterator[None]:
     """Whatever went wrong in the story: nothing sent twice, nothing forgotten, no drift."""
     yield
-    assert audit(read_books(store_url), vendor.journal()) == []
+    # Whoever opens gateways by the fixture has been audited already.
+    done = "open_gateway_bed" in request.fixturenames and store_url == redis_url
+    if not done and request.node.get_closest_marker("unaudited") is None:
+        assert audit(read_books(store_url), vendor.journal()) == []

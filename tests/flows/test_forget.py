@@ -11,12 +11,13 @@ DAY_S = 86_400
 
 
 async def drop_what_outlives(bed: Bed, *tenants: str) -> None:
-    """Drop usage figures and the vendor's journal: the audit afterwards reckons by tasks."""
+    """Drop usage figures, journal and answers: the audit afterwards reckons by tasks."""
     redis = bed.gateway.store.redis
     for tenant_id in tenants:
         names = [raw async for raw in redis.scan_iter(match=f"rg:{{s*}}:usage:{tenant_id}:*")]
         await redis.delete(*names)
     bed.vendor.sweep()
+    bed.acknowledged.clear()
 
 
 async def test_a_finished_task_is_unknown_after_its_retention(bed: Bed) -> None:

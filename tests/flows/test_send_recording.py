@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.clock import HeldClock
-from app.flows.send import RECORD_PATIENCE_MS
+from app.flows.recording import RECORD_PATIENCE_MS
 from tests.flows.watching import comes_to, reaches, reason_of, sends_end, task_in
 from tests.support.auditor import read_books
 from tests.support.bed import Bed, open_bed, settings_for
@@ -96,27 +96,61 @@ async def test_an_answer_that_came_while_the_store_was_away_is_recorded_later(
     assert len(vendor.creates()) == 1
 
 
-async def test_a_store_that_stays_away_leaves_a_doubt(
-    mortal_bed: Bed, server: RedisServer, vendor: Vendor
+@pytest.fixture
+async def hurried_bed(
+    server: RedisServer, vendor: Vendor, clock: HeldClock, tmp_path: Path
+) -> AsyncIterator[Bed]:
+    """A gateway that answers a create within a second, whatever it knows by then."""
+    settings = settings_for(server.url, tmp_path, vendor.url)
+    settings = settings.model_copy(update={"create_answer_s": 1.0})
+    async with open_bed(settings, clock, vendor) as bed:
+        yield bed
+
+
+async def test_an_outcome_outlasts_any_failover(
+    hurried_bed: Bed, server: RedisServer, vendor: Vendor
 ) -> None:
-    """In the end the caller is told to ask again; what was sent is found, and not sent again."""
-    key = await mortal_bed.key()
+    """The caller is told to ask again; the vendor's word is kept, and written down in the end."""
+    bed, key = hurried_bed, await hurried_bed.key()
     vendor.fault("delay", ms=150)
 
     async with asyncio.TaskGroup() as callers:
-        creating = callers.create_task(mortal_bed.create(key, idempotency_key="one"))
+        creating = callers.create_task(bed.create(key, idempotency_key="one"))
         await reaches(vendor)
         server.kill()
         await answered(vendor)
-        mortal_bed.clock.advance_ms(RECORD_PATIENCE_MS + 1)
+    bed.clock.advance_ms(300_000)
     server.restart()
-    await mortal_bed.pass_time(600)
-    replay = await mortal_bed.create(key, idempotency_key="one")
+    await sends_end(bed)
 
-    assert creating.result().status_code == 503
+    (task,) = read_books(server.url).tasks.values()
     assert reason_of(creating.result()) == "store_unavailable"
-    assert (await mortal_bed.stored(task_in(replay)))["state"] == "in_doubt"
+    assert task["state"] == "submitted"
     assert len(vendor.creates()) == 1
+
+
+async def test_a_store_that_stays_away_for_good_leaves_a_doubt_and_a_trace(
+    hurried_bed: Bed, server: RedisServer, vendor: Vendor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The log names the vendor's id at once, for an operator; what was sent is not sent again."""
+    bed, key = hurried_bed, await hurried_bed.key()
+    vendor.fault("delay", ms=150)
+
+    async with asyncio.TaskGroup() as callers:
+        creating = callers.create_task(bed.create(key, idempotency_key="one"))
+        await reaches(vendor)
+        server.kill()
+        await answered(vendor)
+    bed.clock.advance_ms(RECORD_PATIENCE_MS + 1)
+    await sends_end(bed)
+    server.restart()
+    await bed.pass_time(600)
+    replay = await bed.create(key, idempotency_key="one")
+
+    (made,) = [entry["created_task_id"] for entry in vendor.creates()]
+    assert reason_of(creating.result()) == "store_unavailable"
+    assert (await bed.stored(task_in(replay)))["state"] == "in_doubt"
+    assert f'"vendor_id": "{made}"' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("fault", "status", "state"), OUTCOMES)

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from app.clock import HeldClock
 from app.domain.ids import Mode, mint_task_id
+from app.domain.requeue import Requeue
 from app.domain.task import Task, TaskState
 from app.domain.tenant import Caller
 from app.errors import GatewayError
@@ -20,12 +21,16 @@ from app.store.account import AccountStore
 from app.store.api_keys import KeyStore
 from app.store.audit import AuditLog
 from app.store.connect import connect
+from app.store.doubts import DoubtStore
 from app.store.epoch import settle_epoch
+from app.store.identity import StoreIdentity
 from app.store.keys import Shard
 from app.store.meter import Meter
 from app.store.schedule import Schedules
+from app.store.task_queue import Dispatched, TaskQueue
 from app.store.task_reads import TaskReads
-from app.store.task_steps import Acceptance, Admitted, Change, NewTask, Replayed
+from app.store.task_record import QueueName
+from app.store.task_steps import Acceptance, Admitted, Change, NewTask, Queued, Replayed
 from app.store.tasks import TaskStore
 from app.store.tenants import TenantStore
 from tests.support.tenant_keys import issued_key, key_of_tenant, limit, revoke, switch
@@ -42,6 +47,7 @@ class Shelf:
     """One client of a store, as a process has it; the clock stands still until it is moved."""
 
     redis: Redis
+    identity: StoreIdentity
     tasks: TaskStore
     reads: TaskReads
     tenants: TenantStore
@@ -50,6 +56,8 @@ class Shelf:
     accounts: AccountStore
     audit: AuditLog
     schedules: Schedules
+    queue: TaskQueue
+    doubts: DoubtStore
     clock: HeldClock
 
     async def caller(
@@ -97,7 +105,9 @@ class Shelf:
             "held_microcredits": PRICE if caller.mode == "live" else 0,
             "price_is_known": True,
             "recover_ms": now_ms + RECOVER_MS,
+            "vendor_key_id": "vk_000000000000",
             "body_around_group": (b'{"status":"pending","group":"', b'"}'),
+            "queued_body_around_group": (b'{"status":"pending","task_info":{},"group":"', b'"}'),
             "request_body": '{"model":"sora-character"}',
             "idempotency": "",
             "fingerprint": "f" * 64,
@@ -111,22 +121,71 @@ class Shelf:
         return admission.task
 
     async def attempt(self, caller: Caller, **changes: Any) -> str:
-        """Try to admit a new task; returns `admitted`, `replayed` or the reason of the refusal."""
+        """Try to admit a new task; returns what came of it, or the reason of the refusal."""
         return await self.offer(self.new(caller, **changes))
 
     async def offer(self, new: NewTask) -> str:
-        """Try to admit a task; returns `admitted`, `replayed` or the reason of the refusal."""
+        """Try to admit a task; returns what came of it, or the reason of the refusal."""
         try:
             admission = await self.tasks.admit(new, now_ms=self.clock.now_ms())
         except GatewayError as refusal:
             return refusal.reason
-        return "replayed" if isinstance(admission, Replayed) else "admitted"
+        match admission:
+            case Replayed():
+                return "replayed"
+            case Queued():
+                return "queued"
+            case _:
+                return "admitted"
+
+    async def queued(self, caller: Caller, **changes: Any) -> Task:
+        """Admit a new task, which must have to wait."""
+        admission = await self.tasks.admit(self.new(caller, **changes), now_ms=self.clock.now_ms())
+        assert isinstance(admission, Queued), admission
+        (task,) = await self.tasks.load(Shard.of(caller.tenant_id), [admission.task_id])
+        return task
+
+    async def dispatch(self, task: Task, *, taker: str = "") -> str:
+        """Try to take a queued task to be sent; returns `dispatched`, or why not."""
+        taken = await self.queue.dispatch(
+            task,
+            body=b'{"status":"pending","sent":true}',
+            vendor_key_id="vk_000000000000",
+            recover_ms=self.clock.now_ms() + RECOVER_MS,
+            taker=taker or secrets.token_hex(8),
+            now_ms=self.clock.now_ms(),
+        )
+        return "dispatched" if isinstance(taken, Dispatched) else taken
+
+    async def requeue(
+        self, task: Task, *, wait_ms: int = 5_000, yields: bool = False
+    ) -> int | None:
+        """Put a task that was surely not created back; returns its position, None if refused."""
+        return await self.queue.requeue(
+            task,
+            body=b'{"status":"pending"}',
+            why="test",
+            wait=Requeue(wait_ms, yields),
+            now_ms=self.clock.now_ms(),
+        )
+
+    async def line(self, caller: Caller) -> list[str]:
+        """Return the ids of a tenant's queued tasks, first to last."""
+        name = QueueName(caller.tenant_id, caller.mode)
+        return [task_id for task_id, _ in await self.queue.waiting(name, 0, 10_000)]
+
+    async def next_look_ms(self, caller: Caller) -> int | None:
+        """Return in how long a tenant's queue is looked at next; None: it is not."""
+        member = QueueName(caller.tenant_id, caller.mode).member()
+        at_ms = await self.redis.zscore(Shard.of(caller.tenant_id).dispatch, member)
+        return None if at_ms is None else int(at_ms) - self.clock.now_ms()
 
     async def accept(self, task: Task, **changes: Any) -> bytes:
         """Record that the vendor took `task`; returns the answer to its create."""
-        return await self.tasks.accept(
+        taken = await self.tasks.accept(
             task, self.acceptance(task, **changes), now_ms=self.clock.now_ms()
         )
+        return taken.answer
 
     def acceptance(self, task: Task, **changes: Any) -> Acceptance:
         """Return a vendor's yes to `task`."""
@@ -187,9 +246,11 @@ async def open_shelf(url: str, folder: Path, clock: HeldClock) -> AsyncIterator[
     redis = connect(url, connect_timeout_s=5, call_timeout_s=10)
     try:
         epoch_id = await settle_epoch(redis, folder, "")
-        tasks = TaskStore(redis, epoch_id, retention_ms=RETENTION_MS)
+        identity = StoreIdentity(redis, epoch_id)
+        tasks = TaskStore(redis, identity, retention_ms=RETENTION_MS)
         yield Shelf(
             redis=redis,
+            identity=identity,
             tasks=tasks,
             reads=TaskReads(redis, epoch_id),
             tenants=TenantStore(redis, epoch_id),
@@ -197,7 +258,9 @@ async def open_shelf(url: str, folder: Path, clock: HeldClock) -> AsyncIterator[
             meter=Meter(redis, epoch_id),
             accounts=AccountStore(redis, epoch_id),
             audit=AuditLog(redis, epoch_id),
-            schedules=Schedules(redis),
+            schedules=Schedules(redis, identity),
+            queue=TaskQueue(redis, identity),
+            doubts=DoubtStore(redis, epoch_id),
             clock=clock,
         )
     finally:

@@ -10,6 +10,7 @@ import pytest
 from app.domain.task import Task, TaskState
 from app.errors import StoreForeign
 from app.store.keys import Shard, windows
+from app.store.task_steps import Accepted
 from tests.store.shelf import PRICE, Shelf, vendor_id_of
 from tests.support.contents import everything
 
@@ -181,5 +182,6 @@ async def test_a_task_that_was_refused_is_not_acknowledged(shelf: Shelf) -> None
     task = await shelf.admit(await shelf.caller(), idempotency=KEY)
     await shelf.move(task, TaskState.REJECTED)
 
-    with pytest.raises(StoreForeign):
-        await shelf.accept(task)
+    taken = await shelf.tasks.accept(task, shelf.acceptance(task), now_ms=shelf.clock.now_ms())
+
+    assert taken == Accepted(b"", too_late=True)

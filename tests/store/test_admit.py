@@ -10,6 +10,7 @@ import pytest
 
 from app.domain.tenant import Caller
 from app.errors import InvalidKey, StoreForeign, TenantDisabled
+from app.store.identity import StoreIdentity
 from app.store.keys import Shard, windows
 from app.store.task_steps import Admitted
 from app.store.tasks import TaskStore
@@ -192,7 +193,9 @@ async def test_a_disabled_tenant_creates_nothing_until_it_is_enabled(shelf: Shel
 async def test_a_store_of_another_epoch_admits_nothing(shelf: Shelf) -> None:
     """A process that was set up with another store is refused before anything is looked at."""
     caller = await shelf.caller()
-    stranger = TaskStore(shelf.redis, "0" * 32, retention_ms=RETENTION_MS)
+    stranger = TaskStore(
+        shelf.redis, StoreIdentity(shelf.redis, "0" * 32), retention_ms=RETENTION_MS
+    )
     untouched = await everything(shelf.redis)
 
     with pytest.raises(StoreForeign):

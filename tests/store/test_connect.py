@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.store.connect import NoConnectionFree, connect
-from tests.support.redis_server import RedisServer, Relay
+from tests.support.redis_server import FORMS, RedisServer, Relay, relayed
 from tests.support.wait import wait_until
 
 CONNECT_S, CALL_S = 0.25, 0.4
@@ -40,7 +40,7 @@ def node() -> Iterator[RedisServer]:
         yield running
 
 
-@pytest.fixture(params=["redis", "unix", "redis+sentinel", "redis+cluster"])
+@pytest.fixture(params=FORMS)
 def form(request: pytest.FixtureRequest) -> str:
     """Each form of address in turn."""
     return str(request.param)
@@ -53,24 +53,13 @@ async def reached(
     """Open a client by one form of address, whose every command goes through a relay."""
     target = node if form == "redis+cluster" else server
     target.flush()
-    async with Relay(target) as relay:
-        urls = {
-            "redis": f"redis://127.0.0.1:{relay.port}",
-            "unix": f"unix://{relay.socket_path}",
-            "redis+cluster": f"redis+cluster://127.0.0.1:{relay.port}",
-        }
-        sentinel = RedisServer(watching=relay.port) if form == "redis+sentinel" else None
-        if form == "redis+cluster":
-            node.call("CONFIG", "SET", "cluster-announce-port", relay.port)
-        url = sentinel.url if sentinel else urls[form]
+    async with relayed(form, target) as (url, relay):
         client = connect(url, max_connections=8, **(PATIENT | deadlines))
         try:
             await wait_until(lambda: warmed_up(client), describing="the first answer")
             yield client, target, relay
         finally:
             await client.aclose()
-            if sentinel:
-                sentinel.stop()
 
 
 async def warmed_up(client: Redis) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from app.domain.task import TaskState
 from app.domain.tenant import Caller
 from app.errors import IdempotencyConflict, InvalidKey, StoreForeign, TenantDisabled
+from app.store.identity import StoreIdentity
 from app.store.task_steps import Replayed
 from app.store.tasks import TaskStore
 from tests.store.shelf import RETENTION_MS, Shelf
@@ -59,7 +60,9 @@ async def test_who_may_not_create_finds_nothing(shelf: Shelf) -> None:
     """A disabled tenant, a revoked key, and a process of another store."""
     caller = await shelf.caller()
     await shelf.accept(await shelf.admit(caller, idempotency=KEY))
-    stranger = TaskStore(shelf.redis, "0" * 32, retention_ms=RETENTION_MS)
+    stranger = TaskStore(
+        shelf.redis, StoreIdentity(shelf.redis, "0" * 32), retention_ms=RETENTION_MS
+    )
 
     with pytest.raises(StoreForeign):
         await stranger.find_replay(caller, KEY, PRINT, now_ms=shelf.clock.now_ms())

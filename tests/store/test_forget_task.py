@@ -45,7 +45,7 @@ def forgetting(shelf: Shelf) -> ForgetTasks:
 
 def named_after(stored: dict[str, object], task: Task) -> list[str]:
     """Return the keys in which a task is named."""
-    return [name for name, kept in stored.items() if task.id in name or task.id in str(kept)]
+    return sorted(name for name, kept in stored.items() if task.id in name or task.id in str(kept))
 
 
 @pytest.mark.parametrize("cancelled", [False, True])

@@ -17,15 +17,22 @@ from app.domain.task import TaskState
 from app.store import keys
 from app.store.keys import (
     ALL_SHARDS,
+    LAST_BALANCE,
+    LAST_STOCK,
     LIST_NAMES,
     META,
     OPEN_PATTERNS,
     PERMANENT_PATTERNS,
     SHARD_COUNT,
+    TURN_OF_BALANCE,
+    TURN_OF_STOCK,
     ListName,
     Shard,
     key_index,
+    month_before,
+    poll_budget,
     shard_of,
+    vendor_claim,
     windows,
 )
 from tests.store.shelf import Shelf
@@ -35,11 +42,31 @@ TASK_ID = "task-unified-1767917446-" + "0" * 25
 TENANT_ID = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?", re.ASCII)
 
 
+NAMES_OF_THE_VENDOR = [
+    vendor_claim("task-unified-1"),
+    poll_budget("vk_1"),
+    LAST_BALANCE,
+    TURN_OF_BALANCE,
+    LAST_STOCK,
+    TURN_OF_STOCK,
+]
+"""Those that belong to no shard, since vendor keys are everybody's."""
+
+
 def names_of(shard: Shard, tenant_id: str = "acme", key_id: str = "key_1") -> list[str]:
     """Return a name of every kind that lies in a shard."""
     return [
-        *(shard.epoch, shard.tenants, shard.polls, shard.sends, shard.doubts, shard.retires),
-        shard.audit,
+        *(
+            shard.epoch,
+            shard.marks,
+            shard.tenants,
+            shard.polls,
+            shard.sends,
+            shard.doubts,
+            shard.retires,
+        ),
+        *(shard.audit, shard.dispatch, shard.queue(tenant_id, "live")),
+        *(shard.story(TASK_ID), shard.notice(TASK_ID)),
         *(shard.tenant(tenant_id), shard.keys(tenant_id), shard.key(tenant_id, key_id)),
         *(shard.task(TASK_ID), shard.ledger(TASK_ID), shard.request(TASK_ID)),
         shard.idempotency(tenant_id, "live", "d" * 64),
@@ -125,10 +152,28 @@ def test_windows_are_utc_days_and_months(moment: datetime, expected: tuple[str, 
     assert windows(round(moment.timestamp() * 1000)) == expected
 
 
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        (datetime(2026, 12, 1, 0, 0, 0, 0, UTC), "202611"),
+        (datetime(2026, 12, 31, 23, 59, 59, 999_000, UTC), "202611"),
+        (datetime(2027, 3, 1, 12, 0, 0, 0, UTC), "202702"),
+        (datetime(2027, 1, 31, 12, 0, 0, 0, UTC), "202612"),
+        (datetime(2028, 3, 31, 12, 0, 0, 0, UTC), "202802"),
+    ],
+)
+def test_the_month_before_is_the_calendars(moment: datetime, expected: str) -> None:
+    """However many days either has."""
+    assert month_before(round(moment.timestamp() * 1000)) == expected
+
+
 def test_every_name_has_a_life() -> None:
     """It is permanent, or without expiry while its task is open, or expires; never two of these."""
-    expiring = (r"rg:\{s\d\d\}:(rate|reads|usage):.+",)
-    found = [*names_of(Shard(7)), META, key_index("a" * 64)]
+    expiring = (
+        r"rg:\{s\d\d\}:(rate|reads|usage|notice):.+",
+        r"rg:\{vendor\}:((polls|claim):.+|(balance|stock).*)",
+    )
+    found = [*names_of(Shard(7)), META, key_index("a" * 64), *NAMES_OF_THE_VENDOR]
 
     for name in found:
         lives = [
@@ -141,10 +186,12 @@ def test_every_name_has_a_life() -> None:
 def test_every_kind_of_name_is_described() -> None:
     """The list at the head of the file has a line for each, and no other lines."""
     described = re.findall(r"^    rg:(\S+) ", keys.__doc__ or "", re.MULTILINE)
-    kinds = {re.split("[:]", line.replace("{sNN}:", ""))[0] for line in described}
+    of_vendor = {line.split(":")[1] for line in described if line.startswith("{vendor}:")}
+    kinds = {line.replace("{sNN}:", "").split(":")[0] for line in described} - {"{vendor}"}
     built = {name.removeprefix("rg:{s07}:").split(":")[0] for name in names_of(Shard(7))}
 
     assert kinds == built | {"meta", "key"}
+    assert of_vendor == {name.split(":")[2] for name in NAMES_OF_THE_VENDOR}
 
 
 async def test_what_is_written_has_the_described_type(shelf: Shelf) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from app.errors import StoreUnavailable
 from app.store.connect import connect
+from app.store.identity import StoreIdentity
 from app.store.keys import ALL_SHARDS, Shard
 from app.store.schedule import Due, Schedules
 from tests.store.shelf import Shelf
@@ -25,9 +26,7 @@ async def test_each_schedule_shows_its_earliest_entry(bare_shelf: Shelf) -> None
 
 
 async def test_an_empty_store_has_nothing_due(bare_shelf: Shelf) -> None:
-    """Not even the list of doubts, which nobody works through by the clock."""
-    await bare_shelf.redis.zadd(Shard(0).doubts, {"a": 1})
-
+    """Nothing is made up for what is not there."""
     assert await bare_shelf.schedules.peek() == []
 
 
@@ -73,7 +72,8 @@ async def test_shards_and_kinds_are_claimed_apart(bare_shelf: Shelf) -> None:
 
 async def test_without_an_answer_nothing_is_taken_for_idle() -> None:
     """A store that is away is not a store without work."""
-    away = Schedules(connect("unix:///nonexistent/socket"))
+    redis = connect("unix:///nonexistent/socket")
+    away = Schedules(redis, StoreIdentity(redis, "0" * 32))
 
     with pytest.raises(StoreUnavailable):
         await away.peek()
