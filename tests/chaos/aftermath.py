@@ -12,13 +12,23 @@ LATER_MS = 300_000
 """Past the 30 s of an idempotency lease, and past the time in which a send may still report."""
 
 
-async def gateway_of_later(fleet: Fleet, name: str = "later") -> GatewayProcess:
+async def gateway_of_later(
+    fleet: Fleet, name: str = "later", *, times: int = 1, **environment: str
+) -> GatewayProcess:
     """Start a gateway whose clock is five minutes on, and wait until it has looked at everything.
+
+    Or so many times five minutes, for what was created through another gateway of later.
 
     Its clock stands still, so what is created through it is followed by others only.
     """
-    at_ms = StoreClock().now_ms() + LATER_MS
-    (later,) = await fleet.start(name, REELGATE_TESTING__HOLD_CLOCK_MS=str(at_ms))
+    at_ms = StoreClock().now_ms() + times * LATER_MS
+    (later,) = await fleet.start(
+        name,
+        REELGATE_TESTING__HOLD_CLOCK_MS=str(at_ms),
+        # A budget grows with the clock, so that this one's would never be filled again.
+        REELGATE_POLL__PER_SECOND="0",
+        **environment,
+    )
 
     async def nothing_is_open() -> bool:
         return not {"sending", "submitted"} & (await fleet.books()).states().keys()

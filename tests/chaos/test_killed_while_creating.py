@@ -23,16 +23,19 @@ TRIALS = 5
 class Fate:
     """What becomes of creates whose process died at one point.
 
-    `at_once` is what the first repetition is told, `sends` how often the vendor heard of each task
-    in all, `state` where each task ends.
+    `at_once` is what the first repetition is told, `sends` how often the vendor heard of each
+    create in all, `state` where each task ends; `refused` is how many were ended by a refusal.
     """
 
     at_once: tuple[int, str]
     sends: int
     state: str
+    refused: int = 0
 
 
 IN_FLIGHT = (409, "idempotency_in_flight")
+HEARD = ("status", "commit_then_status", "commit_then_close")
+"""What the vendor did before the process died that alone had heard of it."""
 FATES = {
     "submit.arrived": Fate((200, ""), 1, "completed"),
     "submit.admitted": Fate(IN_FLIGHT, 0, "in_doubt"),
@@ -68,7 +71,8 @@ async def check_recovery(wreck: Wreck, fate: Fate) -> None:
     books = await wreck.fleet.books()
     assert {(answer.status, answer.reason) for answer in at_once} == {fate.at_once}
     assert [answer.status for answer in after_restart] == [200] * TRIALS
-    assert books.states() == {fate.state: TRIALS}
+    ends = {fate.state: TRIALS} | ({"rejected": fate.refused} if fate.refused else {})
+    assert books.states() == ends
     assert public == {"completed" if fate.state == "completed" else "pending"}
     assert len(wreck.fleet.vendor.creates()) == fate.sends * TRIALS
     held = 0 if fate.state == "completed" else 100_000 * TRIALS
@@ -96,6 +100,63 @@ async def test_a_kill_at_any_point_loses_and_doubles_nothing(fleet: Fleet, point
 
     assert cut_off == [None] * TRIALS
     await check_recovery(wreck, FATES[point])
+
+
+@pytest.mark.parametrize(
+    ("point", "mode", "fate"),
+    [
+        ("submit.rejected", "status", Fate((200, ""), 2, "completed", refused=TRIALS)),
+        ("submit.doubted", "commit_then_close", Fate(IN_FLIGHT, 1, "in_doubt")),
+    ],
+)
+async def test_a_kill_after_the_outcome_was_recorded_changes_nothing_of_it(
+    fleet: Fleet, point: str, mode: str, fate: Fate
+) -> None:
+    """A refused create is repeated as a new one, a doubtful one is what it was."""
+    armed = {"REELGATE_TESTING__FAILPOINTS": f"{point}=kill"}
+    victims, (survivor,) = await asyncio.gather(
+        fleet.start(*(f"victim-{n}" for n in range(TRIALS)), **armed), fleet.start("survivor")
+    )
+    wreck = Wreck(fleet, await fleet.customer(), survivor)
+    fleet.vendor.fault(mode, times=TRIALS, **({"status": 400} if mode == "status" else {}))
+
+    cut_off = await asyncio.gather(
+        *(
+            wreck.customer.create(victim, name, "seconds:0")
+            for victim, name in zip(victims, wreck.names, strict=True)
+        )
+    )
+    for victim in victims:
+        victim.wait_for_death()
+
+    assert cut_off == [None] * TRIALS
+    await check_recovery(wreck, fate)
+
+
+@pytest.mark.parametrize("mode", HEARD)
+async def test_a_kill_before_a_refusal_or_a_doubt_is_recorded_is_a_doubt(
+    fleet: Fleet, mode: str
+) -> None:
+    """What the dead process alone had heard is not known: kept, and not sent again."""
+    armed = {"REELGATE_TESTING__FAILPOINTS": "submit.answered=kill"}
+    victims, (survivor,) = await asyncio.gather(
+        fleet.start(*(f"victim-{n}" for n in range(TRIALS)), **armed), fleet.start("survivor")
+    )
+    wreck = Wreck(fleet, await fleet.customer(), survivor)
+    fleet.vendor.fault(mode)
+
+    cut_off = await asyncio.gather(
+        *(
+            wreck.customer.create(victim, name, "seconds:0")
+            for victim, name in zip(victims, wreck.names, strict=True)
+        )
+    )
+    for victim in victims:
+        victim.wait_for_death()
+
+    fleet.vendor.heal()
+    assert cut_off == [None] * TRIALS
+    await check_recovery(wreck, Fate(IN_FLIGHT, 1, "in_doubt"))
 
 
 @pytest.mark.parametrize("mode", ["commit_then_hang", "hang"])

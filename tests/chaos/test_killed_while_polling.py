@@ -19,16 +19,18 @@ async def all_completed(fleet: Fleet) -> bool:
     return (await fleet.books()).states().keys() == {"completed"}
 
 
-@pytest.mark.parametrize("point", ["poll.claimed", "poll.reported", "poll.advanced"])
+@pytest.mark.parametrize("point", ["poll.claimed", "poll.sent", "poll.reported", "poll.advanced"])
 async def test_a_kill_at_any_point_of_a_poll_costs_nothing(fleet: Fleet, point: str) -> None:
     """Five engines claim a task each and die; a sixth brings all of them to their end, once."""
     pace = {"REELGATE_POLL__CONCURRENCY": "1", "REELGATE_POLL__LEASE_S": "1"}
-    (api,) = await fleet.start("api", options=("--role", "api"))
-    victims = await fleet.start(
-        *(f"victim-{n}" for n in range(TRIALS)),
-        options=("--role", "engine"),
-        REELGATE_TESTING__FAILPOINTS=f"{point}=kill",
-        **pace,
+    (api,), victims = await asyncio.gather(
+        fleet.start("api", options=("--role", "api")),
+        fleet.start(
+            *(f"victim-{n}" for n in range(TRIALS)),
+            options=("--role", "engine"),
+            REELGATE_TESTING__FAILPOINTS=f"{point}=kill",
+            **pace,
+        ),
     )
     customer = await fleet.customer()
     for n in range(2 * TRIALS):

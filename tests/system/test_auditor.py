@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from redis import Redis as BlockingRedis
 from tests.conftest import OpenBed
 from tests.support.auditor import Answered, audit, read_books
 from tests.support.bed import Bed, character
+from tests.support.vendor import VENDOR_KEY
 
 
 @dataclass
@@ -31,6 +33,11 @@ class Evidence:
     def key(self, kind: str, task: str) -> str:
         """Return the key in Redis that holds something of a task."""
         (name,) = self.redis.keys(f"rg:{{s*}}:{kind}:{self.tasks[task]}")
+        return str(name)
+
+    def tenant(self) -> str:
+        """Return the key in Redis that holds the tenant."""
+        (name,) = self.redis.keys("rg:{s*}:tenant:acme")
         return str(name)
 
     def shortest(self, kind: str) -> str:
@@ -124,6 +131,59 @@ def make_two_of_one(found: Evidence) -> None:
     found.redis.hset(found.key("task", "open"), "idem", name)
 
 
+def allow_none(found: Evidence) -> None:
+    """The tenant was not allowed a single task in flight."""
+    found.redis.hset(found.tenant(), "tasks_in_flight", 0)
+
+
+def allow_nothing(found: Evidence) -> None:
+    """The tenant was not allowed to spend anything."""
+    found.redis.hset(found.tenant(), "credits_per_day", 0)
+
+
+def let_go_of_a_doubt(found: Evidence) -> None:
+    """A task that the vendor made was released as if it never was."""
+    found.redis.hset(found.key("task", "doubt"), "state", "rejected")
+
+
+def charge_too_little(found: Evidence) -> None:
+    """A task was charged less than the vendor bills for it."""
+    found.redis.hset(found.key("task", "done"), "charged", 99_999)
+
+
+def call_it_failed(found: Evidence) -> None:
+    """A task that the vendor completed is shown as failed."""
+    found.redis.hset(found.key("task", "done"), "state", "failed")
+
+
+def exchange_owners(found: Evidence) -> None:
+    """A task follows what the vendor made for another."""
+    vendor_id = str(found.redis.hget(found.key("task", "open"), "vendor_id"))
+    found.redis.hset(found.key("task", "done"), "vendor_id", vendor_id)
+
+
+def show_the_vendors_id(found: Evidence) -> None:
+    """A caller can read under which id the vendor knows its task."""
+    vendor_id = str(found.redis.hget(found.key("task", "done"), "vendor_id"))
+    found.redis.hset(found.key("task", "done"), "body", json.dumps({"id": vendor_id}))
+
+
+def show_a_foreign_task(found: Evidence) -> None:
+    """A caller was given the task of another tenant."""
+    done = next(answer for answer in found.answers if answer.name == "done")
+    found.answers.append(replace(done, tenant_id="globex"))
+
+
+def keep_the_vendor_key(found: Evidence) -> None:
+    """The vendor key was written into the store."""
+    found.redis.hset(found.key("task", "open"), "note", f"Bearer {VENDOR_KEY}")
+
+
+def keep_a_callers_key(found: Evidence) -> None:
+    """A caller's key was written into the store."""
+    found.redis.rpush(found.key("story", "open"), f"1 note rg_live_{'a' * 36}")
+
+
 PLANTED: dict[Callable[[Evidence], None], str] = {
     send_again: "was sent to the vendor 2 times",
     send_for_nobody: "rg-of-nobody, which no task stands for",
@@ -136,6 +196,16 @@ PLANTED: dict[Callable[[Evidence], None], str] = {
     lose_the_slot: "has no slot",
     stop_watching: "(submitted) stands in []",
     make_two_of_one: "one request of acme made 2 tasks",
+    allow_none: "tasks in flight, 0 were allowed",
+    allow_nothing: "credits_per_day is 0",
+    let_go_of_a_doubt: "which is rejected",
+    charge_too_little: "was charged 99999, the vendor bills 100000",
+    call_it_failed: "is failed, with the vendor it is completed",
+    exchange_owners: "which was made for another task",
+    show_the_vendors_id: "shows its caller",
+    show_a_foreign_task: "globex was given task",
+    keep_the_vendor_key: "the vendor key stands in",
+    keep_a_callers_key: "a caller's key stands in",
 }
 
 
@@ -147,6 +217,7 @@ def test_good_books_have_no_violation(evidence: Evidence) -> None:
     assert evidence.violations() == []
 
 
+@pytest.mark.unaudited("the test spoils them")
 @pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: str(plant.__name__))
 def test_a_planted_fault_is_found(evidence: Evidence, plant: Callable[[Evidence], None]) -> None:
     """The violation that is named is the one that was planted."""

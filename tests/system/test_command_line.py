@@ -7,7 +7,6 @@ import re
 
 import pytest
 
-from app.clock import StoreClock
 from app.domain.ids import is_task_id
 from tests.api.operating import NO_TENANT_LIMITS
 from tests.support.bed import Bed, character
@@ -138,7 +137,7 @@ async def test_a_task_is_shown_with_its_money(bed: Bed, reelgate: Run) -> None:
         ("settle", "0.1"),
     ]
     assert shown["answer"]["status"] == "completed"
-    assert abs(shown["finished_ms"] - StoreClock().now_ms()) < 60_000
+    assert abs(shown["finished_ms"] - bed.clock.now_ms()) < 60_000
     assert text.splitlines()[0] == task_id
     assert "settle  0.1" in text
 

@@ -76,6 +76,21 @@ async def test_a_stop_answers_the_create_that_the_vendor_leaves_hanging(fleet: F
     assert await fleet.violations() == []
 
 
+async def test_a_stop_finishes_a_send_that_nobody_waits_for(fleet: Fleet) -> None:
+    """A queued task that has just gone out has no caller any more, and all the time there is."""
+    (gateway,) = await fleet.start("serve")
+    customer = await fleet.customer(tasks_in_flight=1, when_full="queue")
+    await customer.create(gateway, "first", "seconds:0")
+    fleet.vendor.fault("delay", ms=4_000)
+    await customer.create(gateway, "second", "seconds:900")
+    await wait_until(lambda: len(fleet.vendor.creates()) == 2, describing="the dispatched create")
+
+    await tell(gateway, signal.SIGTERM)
+
+    assert await exit_code(gateway) == 0
+    assert (await fleet.books()).states() == {"completed": 1, "submitted": 1}
+
+
 async def test_a_second_interrupt_does_not_wait(fleet: Fleet) -> None:
     """Ctrl-C twice ends a process whose vendor does not answer; its task stays on the books."""
     (gateway,) = await fleet.start("serve")
