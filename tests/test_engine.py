@@ -13,10 +13,11 @@ import pytest
 
 from app.clock import HeldClock, StoreClock
 from app.store.connect import connect
+from app.store.identity import StoreIdentity
 from app.store.keys import Shard
 from app.store.schedule import ScheduleName, Schedules
 from app.telemetry import Metrics
-from app.worker import IDLE_MS, SHORTEST_SLEEP_MS, Engine, Flow, keep_time
+from app.worker import IDLE_MS, SHORTEST_SLEEP_MS, Chore, Engine, Flow, keep_time
 from tests.conftest import OpenBed
 from tests.support.bed import Bed, character, open_bed, settings_for
 from tests.support.redis_server import RedisServer
@@ -46,7 +47,7 @@ class Recorder:
 async def schedules(redis_url: str) -> AsyncIterator[Schedules]:
     """The schedules of an empty store."""
     redis = connect(redis_url)
-    yield Schedules(redis)
+    yield Schedules(redis, StoreIdentity(redis, "0" * 32))
     await redis.aclose()
 
 
@@ -211,6 +212,25 @@ async def test_a_defect_does_not_end_it(engine: Engine, schedules: Schedules) ->
 
     stumbles = engine.metrics.registry.get_sample_value("reelgate_engine_stumbles_total")
     assert stumbles == 2
+
+
+async def test_a_chore_is_done_time_and_again_and_may_fail(
+    schedules: Schedules, clock: HeldClock
+) -> None:
+    """What is done once in a while goes on after a failure, which is counted, and ends with it."""
+    done: list[int] = []
+
+    async def work() -> None:
+        done.append(1)
+        raise ZeroDivisionError
+
+    engine = Engine(schedules, {}, clock, Metrics(), (Chore("sweeping", 0.01, work),))
+
+    async with running(engine):
+        await wait_until(lambda: len(done) >= 3, describing="the chore to be repeated")
+
+    stumbles = engine.metrics.registry.get_sample_value("reelgate_engine_stumbles_total")
+    assert stumbles == len(done)
 
 
 async def test_a_stop_wakes_it_from_its_sleep(engine: Engine) -> None:

@@ -17,7 +17,8 @@ GUIDE = DOCS / "api.md"
 OPERATORS_GUIDE = DOCS / "admin-api.md"
 
 VOLATILE = (
-    (r"task-unified-[0-9]{10}-[0-9a-z]{25}", "<task>"),
+    (r"task-unified-[0-9]{10}-[0-9a-z]+", "<task>"),
+    (r"vk_[0-9a-z]+", "<vendor key>"),
     (r"req_[0-9a-f]{24}", "<request>"),
     (r'"(created|created_at)": ?[0-9]{10}', r'"\1": <second>'),
     (r'"(date|from|to)": ?"[0-9]{4}-[0-9]{2}-[0-9]{2}"', r'"\1": <day>'),

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 from pydantic import SecretStr
 
-from tests.api.asking import bearer
+from tests.api.asking import UNKNOWN_ID, bearer
 from tests.support.answers import error_of
 from tests.support.bed import Bed
 
@@ -19,6 +19,16 @@ WITH_ADMIN = {"admin_token": SecretStr(ADMIN_TOKEN)}
 
 TENANTS = "/admin/v1/tenants"
 AUDIT = "/admin/v1/audit"
+DOUBTS = "/admin/v1/doubts"
+EXPLAIN = f"/admin/v1/tasks/{UNKNOWN_ID}/explain"
+CANCEL = f"/admin/v1/tasks/{UNKNOWN_ID}/cancel"
+RESOLVE = f"{DOUBTS}/{UNKNOWN_ID}/resolve"
+
+WRITTEN_OFF = {"as": "written_off", "reason": "no trace of it"}
+"""An operator's word on a doubt."""
+
+CALLED_OFF = {"reason": "asked by telephone"}
+"""Why an operator cancels a task."""
 
 ROUTES = (
     ("POST", TENANTS),
@@ -32,6 +42,10 @@ ROUTES = (
     ("GET", f"{TENANTS}/acme/keys"),
     ("POST", f"{TENANTS}/acme/keys/key_1/rotate"),
     ("DELETE", f"{TENANTS}/acme/keys/key_1"),
+    ("GET", EXPLAIN),
+    ("POST", CANCEL),
+    ("GET", DOUBTS),
+    ("POST", RESOLVE),
     ("GET", AUDIT),
 )
 """Every route of the admin API, with a place filled in."""
@@ -50,6 +64,7 @@ NO_TENANT_LIMITS = NO_LIMITS | {
     "when_full": "reject",
     "max_queued": None,
     "when_vendor_down": "reject",
+    "when_in_doubt": "charge",
 }
 
 

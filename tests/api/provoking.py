@@ -15,8 +15,8 @@ from app.domain.catalogue import Catalogue
 from app.domain.ids import mint_api_key
 from app.errors import GatewayError
 from app.wiring import built_in_catalogue
-from tests.api.asking import UNKNOWN_ID, post_bytes
-from tests.api.operating import TENANTS, WITH_ADMIN, Operator
+from tests.api.asking import UNKNOWN_ID, bearer, post_bytes
+from tests.api.operating import DOUBTS, TENANTS, WITH_ADMIN, WRITTEN_OFF, Operator
 from tests.support.bed import CREATE_PATH, Bed, character
 from tests.support.redis_server import RedisServer
 from tests.support.wait import wait_until
@@ -221,6 +221,30 @@ async def create_beside_an_open_task(scene: Scene) -> httpx2.Response:
     key = await scene.bed.key(tasks_in_flight=1)
     await scene.bed.created(key)
     return await scene.bed.create(key)
+
+
+@leads_to(errors.QueueFull, tasks_made=1)
+async def create_behind_a_full_queue(scene: Scene) -> httpx2.Response:
+    """Create while the only slot is taken, for a tenant in whose queue nobody may wait."""
+    key = await scene.bed.key(tasks_in_flight=1, when_full="queue", max_queued=0)
+    await scene.bed.created(key)
+    return await scene.bed.create(key)
+
+
+@leads_to(errors.CannotCancel, tasks_made=1)
+async def cancel_what_has_left(scene: Scene) -> httpx2.Response:
+    """Cancel a task that the vendor has."""
+    key = await scene.bed.key()
+    task_id = await scene.bed.created(key)
+    return await scene.bed.http.post(f"/v1/tasks/{task_id}/cancel", headers=[bearer(key)])
+
+
+@leads_to(errors.NotResolvable, tasks_made=1, **WITH_ADMIN)
+async def resolve_what_nobody_doubts(scene: Scene) -> httpx2.Response:
+    """Give an operator's word on a task that has ended."""
+    task_id = await scene.bed.created(await scene.bed.key(), character("seconds:1"))
+    await scene.bed.pass_time(20)
+    return await Operator(scene.bed).ask("POST", f"{DOUBTS}/{task_id}/resolve", json=WRITTEN_OFF)
 
 
 @leads_to(errors.VendorRefused)

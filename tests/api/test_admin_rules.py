@@ -55,10 +55,11 @@ BAD_LIMITS: list[tuple[str, Any, str]] = [
 """Wherever limits are written: place, value, and a word of the rule."""
 
 BAD_TENANT_LIMITS: list[tuple[str, Any, str]] = [
-    ("limits.when_full", "queue", "reject"),
     ("limits.when_full", "wait", "reject"),
     ("limits.when_full", True, "reject"),
-    ("limits.when_vendor_down", "queue", "reject"),
+    ("limits.when_vendor_down", "wait", "queue"),
+    ("limits.when_in_doubt", "keep", "release"),
+    ("limits.when_in_doubt", False, "charge"),
     ("limits.max_queued", -1, "greater than or equal to 0"),
     ("limits.max_queued", "5", WHOLE),
 ]

@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
-from tests.api.operating import ROUTES, TENANTS, WITH_ADMIN, Operator
+from tests.api.operating import (
+    CALLED_OFF,
+    CANCEL,
+    RESOLVE,
+    ROUTES,
+    TENANTS,
+    WITH_ADMIN,
+    WRITTEN_OFF,
+    Operator,
+)
 from tests.conftest import OpenBed
 from tests.support.answers import error_of
 from tests.support.contents import everything
 from tests.support.redis_server import RedisServer
 
-WRITTEN = {"POST": {"json": {}}, "PATCH": {"json": {"disabled": True}}}
+WRITTEN = {"POST": {}, "PATCH": {"disabled": True}}
+WRITTEN_TO = {
+    ("POST", TENANTS): {"id": "other"},
+    ("POST", RESOLVE): WRITTEN_OFF,
+    ("POST", CANCEL): CALLED_OFF,
+}
+"""Where that of the method alone would be refused."""
+
+
+def body_for(method: str, path: str) -> dict[str, Any]:
+    """Return the body of a request that nothing is wrong with."""
+    body = WRITTEN_TO.get((method, path), WRITTEN.get(method))
+    return {} if body is None else {"json": body}
 
 
 @pytest.mark.parametrize(
@@ -25,9 +47,7 @@ async def test_a_frozen_store_is_told(
     async with open_gateway_bed(redis_timeout_s=0.2, **WITH_ADMIN) as bed:
         operator = Operator(bed)
         await operator.tenant()
-        written = dict(WRITTEN.get(method, {}))
-        if path == TENANTS and method == "POST":
-            written = {"json": {"id": "other"}}
+        written = body_for(method, path)
         redis_server.freeze()
         began_s = time.monotonic()
         try:
@@ -56,12 +76,12 @@ async def test_an_emptied_store_is_not_written_to(
         operator = Operator(bed)
         await operator.tenant()
         redis_server.flush()
-        written = {"json": {"id": "other"}} if path == TENANTS else WRITTEN.get(method, {})
 
-        error = await operator.refused(method, path, **written)
+        error = await operator.refused(method, path, **body_for(method, path))
 
+        missing = ("tenant_not_found", "key_not_found", "task_not_found")
         assert error["code"] in (404, 503)
-        assert error["reason"] in ("store_foreign", "tenant_not_found", "key_not_found")
+        assert error["reason"] in ("store_foreign", *missing)
         assert await everything(bed.gateway.store.redis) == {}
 
 

@@ -21,9 +21,9 @@ LIMITS = {
     "credits_per_day": "12.5",
     "credits_per_month": "300",
     "models": ["sora-character", "veo3.1-fast"],
-    "when_full": "reject",
+    **dict.fromkeys(("when_full", "when_vendor_down"), "reject"),
     "max_queued": 7,
-    "when_vendor_down": "reject",
+    "when_in_doubt": "release",
 }
 PLAIN = {
     "id": "acme",

@@ -53,7 +53,7 @@ class Reader:
 
 @pytest.fixture
 async def reader(open_gateway_bed: OpenBed, clock: HeldClock) -> AsyncIterator[Reader]:
-    """A reader with a key of each mode and one with limits, at a gateway with default intervals.
+    """A reader with a key of each mode and two with limits, at a gateway with default intervals.
 
     It is noon, so that what is read of a day stands on one day.
     """
@@ -63,6 +63,7 @@ async def reader(open_gateway_bed: OpenBed, clock: HeldClock) -> AsyncIterator[R
         keys = {"KEY": await bed.key("acme")}
         keys["TEST_KEY"] = await bed.another_key("acme", mode="test")
         keys["TEAM_KEY"] = await bed.key("hooli", **LIMITS)
+        keys["QUEUE_KEY"] = await bed.key("globex", tasks_in_flight=1, when_full="queue")
         yield Reader(bed, {"GATEWAY": "http://gateway", **keys})
 
 

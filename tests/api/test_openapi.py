@@ -99,11 +99,14 @@ def test_every_operation_is_complete(document: dict[str, Any]) -> None:
 
 
 def served(routes: list[BaseRoute]) -> Iterator[tuple[str, str]]:
-    """Return path and method of every route that is no page, those of included routers too."""
+    """Return path and method of every route, those of included routers too.
+
+    But for pages, and for what the vendor calls: it is told the address, and is no reader of ours.
+    """
     for route in routes:
         if (included := getattr(route, "original_router", None)) is not None:
             yield from served(included.routes)
-        elif isinstance(route, Route) and not route.path.startswith(PAGES):
+        elif isinstance(route, Route) and not route.path.startswith((*PAGES, "/vendor/")):
             yield from (
                 (route.path, method.lower()) for method in (route.methods or set()) - {"HEAD"}
             )

@@ -8,7 +8,9 @@ from typing import get_args
 import httpx2
 
 from app.domain.audit import ActName
+from app.domain.ids import TASK_ID_PREFIX
 from app.domain.tenant import TenantLimits
+from tests.api.asking import UNKNOWN_ID
 from tests.api.guide import (
     OPERATORS_GUIDE,
     Call,
@@ -35,8 +37,9 @@ async def followed(bed: Bed, example: Example, variables: dict[str, str]) -> htt
             call.method, call.url, headers=call.headers, content=call.content
         )
         shown = answer.json()
-        if "key" in shown:
-            variables["KEY_ID"] = variables["KEY"] = ""
+        if str(shown.get("id")).startswith(TASK_ID_PREFIX):
+            variables["TASK"] = shown["id"]
+        elif "key" in shown:
             variables |= {"KEY_ID": shown["id"], "KEY": shown["key"]}
     assert answer is not None
     return answer
@@ -53,6 +56,7 @@ async def test_every_example_is_answered_as_the_guide_says(open_gateway_bed: Ope
 def test_every_route_has_an_example() -> None:
     """Whoever looks for one finds a command to copy."""
     variables = {"GATEWAY": "", "ADMIN_TOKEN": "x", "KEY_ID": "key_1", "KEY": "x"}
+    variables["TASK"] = UNKNOWN_ID
     shown = set()
     for example in examples(OPERATORS_GUIDE):
         for command in example.commands:

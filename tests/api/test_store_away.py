@@ -49,6 +49,7 @@ async def test_no_request_hangs_while_the_store_is_silent(
     assert after.status_code == 200
 
 
+@pytest.mark.unaudited("the store is killed")
 async def test_a_store_that_is_gone_is_noticed_at_once(
     open_gateway_bed: OpenBed, own_server: RedisServer
 ) -> None:
@@ -62,6 +63,7 @@ async def test_a_store_that_is_gone_is_noticed_at_once(
     assert bed.vendor.journal() == []
 
 
+@pytest.mark.unaudited("the store is emptied")
 async def test_an_emptied_store_is_not_taken_for_an_unknown_key(
     bed: Bed, own_server: RedisServer
 ) -> None:
@@ -76,6 +78,7 @@ async def test_an_emptied_store_is_not_taken_for_an_unknown_key(
     assert len(bed.vendor.creates()) == 1
 
 
+@pytest.mark.unaudited("the store is emptied")
 async def test_a_store_that_is_emptied_during_a_send_acknowledges_nothing(
     bed: Bed, own_server: RedisServer
 ) -> None:

@@ -86,7 +86,7 @@ async def test_an_unusable_report_changes_nothing(
     await bed.pass_time(2)
     spoilt = await bed.read(key, task_id)
     bed.vendor.heal()
-    await bed.pass_time(5)
+    await bed.pass_time(12)
     healed = await bed.read(key, task_id)
 
     assert spoilt.json()["status"] == "pending"

@@ -66,6 +66,7 @@ async def test_a_healthy_installation_passes(
             "admin-api-off",
             "store-ok",
             "store-known",
+            "drift-none",
             "store-durable",
             "clock-ok",
         ),

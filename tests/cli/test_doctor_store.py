@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 from app.cli.doctor_store import check_store, judge_clock, judge_durability, judge_version
-from app.cli.findings import Notes
+from app.cli.findings import KINDS, Level, Notes
+from app.clock import StoreClock
+from app.domain.balance import Comparison, Look
+from app.store.balance import BalanceStore
 from app.store.embedded import open_embedded
 from app.store.epoch import known_epoch
+from app.store.keys import Shard, windows
 from tests.cli.claiming import claim
 from tests.support.bed import settings_for
 from tests.support.redis_server import RedisServer, free_port
@@ -230,3 +235,48 @@ def test_clocks_may_differ_by_a_second(ahead_ms: float, expected: str, text: str
 
     assert [each.id for each in note.findings] == [expected]
     assert text in note.findings[0].message
+
+
+async def test_books_in_order_show_no_drift(server: RedisServer, tmp_path: Path) -> None:
+    """A store that nobody has spoilt accounts for everything."""
+    await claim(server.url, tmp_path)
+
+    found = await found_in_store(server.url, tmp_path)
+
+    assert "drift-none" in found
+    assert "drift-found" not in found
+
+
+async def test_a_leaked_reservation_is_an_error(server: RedisServer, tmp_path: Path) -> None:
+    """It is named with its tenant, month and both amounts."""
+    await claim(server.url, tmp_path)
+    shard, month = Shard.of("acme"), windows(StoreClock().now_ms())[1]
+    server.call("SADD", shard.tenants, "acme")
+    server.call("HSET", shard.usage("acme", "live", month), "held", 1_500_000)
+
+    found = await found_in_store(server.url, tmp_path)
+
+    assert found["drift-found"] == (
+        f"acme (live) has 1.5 credits reserved in {month}, its open tasks hold 0"
+    )
+    assert "drift-none" not in found
+    assert KINDS["drift-found"].level is Level.ERROR
+
+
+@pytest.mark.parametrize(
+    ("settled", "identifier"), [(5_000_000, "balance-compared"), (1_000_000, "balance-differs")]
+)
+async def test_the_last_comparison_with_the_vendor_is_a_hint(
+    server: RedisServer, tmp_path: Path, settled: int, identifier: str
+) -> None:
+    """Both amounts and the day they are of; a warning where they are far apart, never an error."""
+    await claim(server.url, tmp_path)
+    at_ms = StoreClock().now_ms()
+    async with Redis.from_url(server.url) as redis:
+        told = Comparison(at_ms - 86_400_000, at_ms, 5_000_000, settled)
+        await BalanceStore(redis).keep(Look(at_ms, {}, {}, told))
+
+    found = await found_in_store(server.url, tmp_path)
+
+    assert f"the vendor counted 5 credits, we settled {settled // 1_000_000}" in found[identifier]
+    assert KINDS[identifier].level is not Level.ERROR

@@ -75,3 +75,10 @@ def reread(answer: dict[str, Any]) -> dict[str, Any]:
     """Return an answer as a caller reads it."""
     read: dict[str, Any] = json.loads(contract.encode(answer))
     return read
+
+
+def doubtful_task() -> Task:
+    """Return a task of which nobody knows whether the vendor has it."""
+    return task(
+        pending(), state=TaskState.IN_DOUBT, vendor_id="", submitted_ms=0, doubt_ms=1767917449000
+    )

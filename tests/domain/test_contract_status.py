@@ -254,6 +254,7 @@ def test_a_refusal_after_the_answer_is_a_failed_task(status):
     assert reread(contract.refused_answer(task(), refusal)) == reread(pending()) | {
         "status": "failed",
         "progress": 0,
+        "usage": {**reread(pending())["usage"], "credits_used": 0},
         "error": {
             "code": "invalid_parameters",
             "message": "Invalid prompt parameter",

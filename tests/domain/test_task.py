@@ -37,6 +37,10 @@ ALLOWED = {
     ("watching", "watching"),
     ("watching", "completed"),
     ("watching", "failed"),
+    ("watching", "written_off"),
+    ("watching", "rejected"),
+    ("submitted", "written_off"),
+    ("submitted", "rejected"),
 }
 
 ENDS = {"completed", "failed", "rejected", "cancelled", "written_off"}

@@ -166,6 +166,6 @@ def test_a_tenant_is_shown_whole():
         "group": "studio",
         "disabled": False,
         "limits": dict.fromkeys(TenantLimits.model_fields)
-        | {"when_full": "reject", "when_vendor_down": "reject"}
+        | {"when_full": "reject", "when_vendor_down": "reject", "when_in_doubt": "charge"}
         | limits,
     }

@@ -116,9 +116,9 @@ def test_only_what_is_named_is_changed(
         ({"limits": {"models": "a"}}, "limits.models", "list"),
         ({"limits": {"models": ["a", "b,c"]}}, "limits.models[1]", "name of a model"),
         ({"limits": {"models": [None]}}, "limits.models[0]", "not be null"),
-        ({"limits": {"when_full": "queue"}}, "limits.when_full", "keeps no queue"),
-        ({"limits": {"when_vendor_down": "queue"}}, "limits.when_vendor_down", "keeps no queue"),
         ({"limits": {"when_full": "drop"}}, "limits.when_full", "reject"),
+        ({"limits": {"when_vendor_down": "wait"}}, "limits.when_vendor_down", "queue"),
+        ({"limits": {"when_in_doubt": "forget"}}, "limits.when_in_doubt", "charge"),
     ],
     ids=str,
 )

@@ -14,13 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import cycle
-from typing import Any
+from typing import Any, get_args
 
 import schemathesis
 from hypothesis import strategies as st
 from schemathesis import Case, HookContext
 from schemathesis.generation.meta import TestPhase
 from schemathesis.hooks import GLOBAL_HOOK_DISPATCHER
+
+from app.domain.resolution import Verb
 
 KEPT_TENANT = "caller"
 """The tenant whose key the fuzzer uses: deleting or disabling it would end the run."""
@@ -43,6 +45,9 @@ TASK_ID_PREFIX = "task-unified-"
 
 FAR_OFF_S = 4_102_444_800
 """The year 2100, unix seconds."""
+
+_VERBS = get_args(Verb)
+_A_COST = ("credits", "0.1")
 
 _CREATE_NAME = re.compile(r'"[!-~]{1,255}"|[!#-~][!-~]{0,254}|"[!-~]{0,253}[!#-~]|"')
 """The names that the document permits; others are sent as they are, to be refused."""
@@ -90,6 +95,7 @@ def aimed(targets: Targets) -> Iterator[None]:
         _look_at_few_days(case)
         _let_keys_live(case)
         _make_new_tenants(case)
+        _resolve_with_what_is_needed(case)
         aim.name_each_create(case)
 
     schemathesis.hook(before_call)
@@ -175,3 +181,20 @@ def _make_new_tenants(case: Case) -> None:
     body = case.body if isinstance(case.body, dict) else {}
     if case.operation.path == "/admin/v1/tenants" and body.get("id") == "acme":
         case.body = {**body, "id": f"t-{zlib.crc32(repr(body).encode('utf-8', 'replace'))}"}
+
+
+def _resolve_with_what_is_needed(case: Case) -> None:
+    """Each word on a doubt has a field that it needs and no other may have."""
+    body = case.body if isinstance(case.body, dict) else {}
+    if case.operation.path != "/admin/v1/doubts/{task_id}/resolve" or "as" not in body:
+        return
+    needs = {"accepted": ("vendor_id", TASK_ID_PREFIX + "1767917446-abc"), "corrected": _A_COST}
+    word = body["as"] if isinstance(body["as"], str) else ""
+    for verb, (name, value) in needs.items():
+        if verb != word and word in _VERBS:
+            body = {field: each for field, each in body.items() if field != name}
+        elif verb == word and body.get(name) is None:
+            body = {**body, name: value}
+    if word != "accepted" and body.get("unseen") is True:
+        body = {field: each for field, each in body.items() if field != "unseen"}
+    case.body = body

@@ -48,12 +48,16 @@ class Client:
     """A caller whose requests must succeed."""
 
     def __init__(self, http: httpx2.Client, token: str) -> None:
-        self._http, self._token = http, token
+        self.http, self._token = http, token
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer to a POST."""
+        return self.send("POST", path, body)
+
+    def send(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Return the answer to a request."""
         headers = {"authorization": f"Bearer {self._token}"}
-        answer = self._http.post(path, json=body, headers=headers)
+        answer = self.http.request(method, path, json=body, headers=headers)
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
@@ -67,6 +71,17 @@ class Client:
         return str(self.post(f"/admin/v1/tenants/{tenant_id}/keys", {})[what])
 
 
+def cancelled_task(operator: Client) -> str:
+    """Return a task of the caller's that waited in the queue, and can be cancelled again."""
+    path = f"/admin/v1/tenants/{KEPT_TENANT}"
+    caller = Client(operator.http, operator.key(KEPT_TENANT, "key"))
+    operator.send("PATCH", path, {"limits": {"tasks_in_flight": 0, "when_full": "queue"}})
+    task_id = str(caller.post(CREATE_PATH, character())["id"])
+    caller.post(f"/v1/tasks/{task_id}/cancel", {})
+    operator.send("PATCH", path, {"limits": {"tasks_in_flight": None, "when_full": None}})
+    return task_id
+
+
 @pytest.fixture(scope="module")
 def findings(gateway: GatewayProcess) -> Findings:
     """One run; the tests look at it from several sides."""
@@ -77,6 +92,7 @@ def findings(gateway: GatewayProcess) -> Findings:
     caller = Client(gateway.http, key)
     scenarios = ["seconds:0", "outcome:failed,seconds:0", "seconds:3600"]
     tasks = [caller.post(CREATE_PATH, character(each))["id"] for each in scenarios]
+    tasks.append(cancelled_task(operator))
     targets = Targets(
         caller_key=key,
         tenant=operator.tenant("acme"),
