@@ -27,13 +27,16 @@ def _task_of(fields: dict[bytes, bytes]) -> Task:
     def text(name: bytes) -> str:
         return fields.get(name, b"").decode()
 
+    state = TaskState(text(b"state"))
+    # A doubt that an earlier version left has no instant of its own: it is as old as its task.
+    since = fields[b"created_ms"] if state is TaskState.IN_DOUBT else b"0"
     return Task(
         id=text(b"id"),
         tenant_id=text(b"tenant"),
         key_id=text(b"key"),
         mode="test" if fields[b"mode"] == b"test" else "live",
         model=text(b"model"),
-        state=TaskState(text(b"state")),
+        state=state,
         version=int(fields[b"version"]),
         created_ms=int(fields[b"created_ms"]),
         held_microcredits=int(fields[b"held"]),
@@ -44,7 +47,7 @@ def _task_of(fields: dict[bytes, bytes]) -> Task:
         vendor_key_id=text(b"vendor_key"),
         submitted_ms=int(fields.get(b"submitted_ms", b"0")),
         reads=int(fields.get(b"reads", b"0")),
-        doubt_ms=int(fields.get(b"doubt_ms", b"0")),
+        doubt_ms=int(fields.get(b"doubt_ms", since)),
         resends=int(fields.get(b"resends", b"0")),
         tries=int(fields.get(b"tries", b"0")),
         slot_freed=fields.get(b"slot_freed") == b"1",

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.domain.audit import GATEWAY
+from app.store.keys import Shard
 from tests.conftest import OpenBed
 from tests.flows.doubting import doubted, movements
 from tests.flows.watching import comes_to, reason_of
@@ -94,6 +95,19 @@ async def test_after_a_day_it_is_written_off_as_its_tenant_wishes(
     )
     assert (day["held"], day["settled"], day["failed"]) == (0, charged, 1)
     assert await movements(bed, task_id) == [("hold", HELD), end]
+
+
+async def test_a_doubt_that_an_earlier_version_left_has_its_day_too(bed: Bed) -> None:
+    """Its record does not say since when: it is as old as the task, and not given up at once."""
+    task_id = await doubted(bed, await bed.key())
+    await bed.gateway.store.redis.hdel(Shard.of("acme").task(task_id), "doubt_ms")
+
+    await bed.pass_time(DAY_S - 60)
+    early = (await bed.stored(task_id))["state"]
+    await bed.pass_time(120)
+
+    assert early == "in_doubt"
+    assert (await bed.stored(task_id))["state"] == "written_off"
 
 
 async def test_a_deleted_tenants_doubts_are_counted_as_spent(bed: Bed) -> None:
