@@ -18,3 +18,9 @@ async def fleet(vendor: Vendor, tmp_path: Path) -> AsyncIterator[Fleet]:
     with RedisServer(durable=True) as redis:
         async with open_fleet(tmp_path, redis, vendor) as opened:
             yield opened
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, whatever order was drawn: nobody waits for it at the end."""
+    items.sort(key=lambda item: "test_ops_small" not in item.nodeid)

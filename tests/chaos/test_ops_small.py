@@ -18,7 +18,7 @@ from tests.support.scale import scaled
 from tests.support.wait import wait_until
 
 CLIENTS = 5
-LINES = 2
+LINES = 3
 """Creates that a client has under way at once."""
 
 CREATES = scaled(20_000 // CLIENTS, share=0.1) * CLIENTS
