@@ -100,7 +100,9 @@ async def test_a_store_that_was_set_back_is_shut_at_once_until_an_operator_acts(
 async def go_on_with(fleet: Fleet, epoch: str, customer: Customer) -> None:
     """Work under an epoch, until what was followed has ended and what was sent is judged."""
     (told,) = await fleet.start("told", REELGATE_STORE_EPOCH=epoch)
-    await wait_until(lambda: has_ended(told, customer, "followed"), describing="its end once more")
+    await wait_until(
+        lambda: has_ended(told, customer, "followed"), describing="its end once more", within_s=40
+    )
     await gateway_of_later(fleet, "later", REELGATE_STORE_EPOCH=epoch)
     await fleet.stop()
 
@@ -119,7 +121,9 @@ async def test_an_operator_who_goes_on_with_the_copy_doubles_nothing_that_was_be
         await wait_until(lambda: len(fleet.vendor.creates()) == 2, describing="the second send")
         copy = copied(fleet.redis, fleet.folder / "copy")
     for name in ("followed", "sending"):
-        await wait_until(lambda name=name: has_ended(gateway, customer, name), describing="its end")
+        await wait_until(
+            lambda name=name: has_ended(gateway, customer, name), describing="its end", within_s=40
+        )
     await customer.create(gateway, "since", "seconds:0")
 
     await asyncio.to_thread(set_back, fleet.redis, copy, fleet.folder / "right")
