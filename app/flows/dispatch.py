@@ -109,15 +109,20 @@ class DispatchTasks:
     async def _serve(self, shard: Shard, name: QueueName) -> None:
         """Send the first task of a queue that has a slot, if there is one."""
         key = self.vendors[name.mode].keys.pick()
-        if not await self.queue.waiting(name, 0, 1):
+        found = await self.queue.waiting(name, *_LOOKS[0])
+        if not found:
             await self.queue.leave(name)
         elif key is not None and self.send.health[name.mode].may_try(self.clock.now_ms()):
-            await self._send_first(shard, name, key)
+            await self._send_first(shard, name, key, found)
 
-    async def _send_first(self, shard: Shard, name: QueueName, key: VendorKey) -> None:
+    async def _send_first(
+        self, shard: Shard, name: QueueName, key: VendorKey, found: list[tuple[str, str]]
+    ) -> None:
+        """Send the first task that can be; `found` is what stands in the first stretch."""
         full_keys: set[str] = set()
         for first, count in _LOOKS:
-            found = await self.queue.waiting(name, first, count)
+            if first:
+                found = await self.queue.waiting(name, first, count)
             for task_id, family in found:
                 outcome = (
                     "key_full" if family in full_keys else await self._take(shard, task_id, key)

@@ -98,8 +98,10 @@ class SendTask:
         body = self.callbacks.added_to(body, task, model)
         outcome = await self._try_to_send(self.vendors[task.mode], task, body, key)
         self.metrics.vendor_calls.labels("submit", type(outcome).__name__.lower()).inc()
-        health = self.health[task.mode]
-        health.doubted() if isinstance(outcome, Ambiguous) else health.heard()
+        if isinstance(outcome, Ambiguous):
+            self.health[task.mode].doubted()
+        elif not isinstance(outcome, NotSent):
+            self.health[task.mode].heard()
         await failpoints.reach("submit.answered")
         match outcome:
             case Started():
