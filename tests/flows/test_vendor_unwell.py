@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import random
+from contextlib import AsyncExitStack
 from typing import Any
 
 from app.domain.requeue import MOST_TRIES, MOST_TRIES_FORBIDDEN
 from app.flows.vendor_health import VendorHealth
+from tests.conftest import OpenBed
 from tests.flows.watching import sends_end
 from tests.support.bed import Bed, character
+from tests.support.vendor import Vendor
+from tests.support.vendor_gate import VendorGate
 
 PRICE = 100_000
 PATIENT = {"tasks_in_flight": 1, "when_full": "queue", "when_vendor_down": "queue"}
@@ -92,6 +97,31 @@ async def test_a_vendor_that_breaks_is_not_fed_a_whole_queue(bed: Bed) -> None:
     healed = await states(bed, ids[30:])
     assert healed.count("completed") == 30 - healed.count("in_doubt")
     assert "queued" not in healed
+
+
+async def test_a_vendor_that_cannot_be_reached_is_no_healthier_for_it(
+    open_gateway_bed: OpenBed, vendor: Vendor
+) -> None:
+    """Only a yes or a no ends the pause after doubts in a row; a refused connect is neither."""
+    async with AsyncExitStack() as line:
+        gate = await line.enter_async_context(VendorGate(vendor.url, random.Random(1)))
+        reached = {"base_url": gate.url, "connect_timeout_s": 1}
+        async with open_gateway_bed(vendor=reached) as bed:
+            key = await bed.key()
+            health = bed.gateway.submit.send.health["live"]
+            vendor.fault("status", status=503)
+            for number in range(3):
+                await bed.created(key, numbered(number))
+            health.tried(bed.clock.now_ms())
+            paused = not health.may_try(bed.clock.now_ms())
+
+            await line.aclose()
+            refused = await bed.create(key, numbered(4))
+            still_paused = not health.may_try(bed.clock.now_ms())
+
+    assert refused.json()["error"]["reason"] in ("vendor_unreachable", "no_vendor_capacity")
+    assert paused
+    assert still_paused
 
 
 def test_a_yes_or_a_no_says_that_the_vendor_is_well() -> None:
