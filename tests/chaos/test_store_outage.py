@@ -89,6 +89,12 @@ async def test_a_killed_store_forgets_nothing_it_acknowledged(fleet: Fleet) -> N
     assert await fleet.violations() == []
 
 
+async def is_completed(gateway: GatewayProcess, customer: Customer, task_id: str) -> bool:
+    """Say whether a task is shown as completed."""
+    shown = await customer.read(gateway, task_id)
+    return shown.status_code == 200 and shown.json()["status"] == "completed"
+
+
 async def ask_for(
     customer: Customer, method: str, url: str, until_s: float
 ) -> list[tuple[float, float, httpx2.Response]]:
@@ -130,6 +136,10 @@ async def test_nobody_waits_long_for_a_frozen_store(fleet: Fleet) -> None:
         describing="creates to work again",
         within_s=RECOVERED_WITHIN_S,
     )
-    assert (await customer.read(gateway, known.task_id)).json()["status"] == "completed"
+    await wait_until(
+        lambda: is_completed(gateway, customer, known.task_id),
+        describing="the task from before to be followed to its end",
+        within_s=RECOVERED_WITHIN_S,
+    )
     await fleet.stop()
     assert await fleet.violations() == []
