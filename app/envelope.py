@@ -65,12 +65,12 @@ class GatewayError(Exception):
 
 
 def closed_list() -> list[type[GatewayError]]:
-    """Return every error class that can be answered, in the order of `errors.py`."""
+    """Return every error class that can be answered, in the order of `app.errors`."""
     found: list[type[GatewayError]] = []
 
     def walk(parent: type[GatewayError]) -> None:
         for child in parent.__subclasses__():
-            if child.__module__ == "app.errors":
+            if child.__module__.startswith("app.errors."):
                 found.append(child)
                 walk(child)
 
