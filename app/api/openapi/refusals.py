@@ -1,0 +1,82 @@
+"""What tenants may be refused for, by kind of operation."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from app.errors import (
+    CreditExhausted,
+    IdempotencyConflict,
+    IdempotencyInFlight,
+    InternalError,
+    InvalidKey,
+    InvalidRequest,
+    MalformedJson,
+    ModelNotAllowed,
+    ModelNotFound,
+    NoVendorCapacity,
+    NoVendorKey,
+    OriginNotAllowed,
+    Overloaded,
+    PriceUnknown,
+    QueueFull,
+    RateLimited,
+    RequestTooLarge,
+    Stopping,
+    StoreForeign,
+    StoreUnavailable,
+    TaskNotFound,
+    TenantDisabled,
+    TokenScope,
+    TokenSpent,
+    TooManyInFlight,
+    UnsupportedMediaType,
+    UpstreamRejected,
+    VendorRefused,
+    VendorUnreachable,
+)
+
+READ_ERRORS: Final = (
+    InvalidKey,
+    TenantDisabled,
+    OriginNotAllowed,
+    TokenScope,
+    RateLimited,
+    InternalError,
+    StoreUnavailable,
+    StoreForeign,
+    Stopping,
+)
+BODY_ERRORS: Final = (InvalidRequest, MalformedJson, RequestTooLarge, UnsupportedMediaType)
+
+CREATE_ERRORS: Final = (
+    InvalidRequest,
+    MalformedJson,
+    VendorRefused,
+    InvalidKey,
+    CreditExhausted,
+    PriceUnknown,
+    TenantDisabled,
+    OriginNotAllowed,
+    TokenScope,
+    TokenSpent,
+    ModelNotAllowed,
+    ModelNotFound,
+    TaskNotFound,
+    IdempotencyConflict,
+    IdempotencyInFlight,
+    RequestTooLarge,
+    UnsupportedMediaType,
+    RateLimited,
+    TooManyInFlight,
+    QueueFull,
+    InternalError,
+    UpstreamRejected,
+    NoVendorKey,
+    NoVendorCapacity,
+    VendorUnreachable,
+    Overloaded,
+    StoreUnavailable,
+    StoreForeign,
+    Stopping,
+)
