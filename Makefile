@@ -72,7 +72,7 @@ chaos: $(DEV) ## run the tests that kill processes and cut connections
 	@$(PYTEST) -n 2 tests/chaos $(ARGS)
 
 browser: $(DEV) ## run the tests that need Chromium
-	@if [ -d tests/browser ]; then $(PYTEST) tests/browser $(ARGS); else echo "There are no browser tests yet."; fi
+	@$(PYTEST) -n 2 -rs tests/browser $(ARGS)
 
 check: $(DEV) ## lint, formatting, types, import layers, Dockerfile, sizes
 	$(BIN)/ruff check
