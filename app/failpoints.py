@@ -29,6 +29,11 @@ POINTS: Final = frozenset(
         "poll.sent",
         "poll.reported",
         "poll.advanced",
+        "deliver.claimed",
+        "deliver.taken",
+        "deliver.signed",
+        "deliver.sent",
+        "deliver.recorded",
     }
 )
 """Every point there is, in the order a task passes them."""

@@ -6,12 +6,15 @@ Events are `noun.past_participle`. The ones there are:
     gateway.listening  gateway.started  gateway.stopped
     task.admitted  task.accepted  task.doubted  task.rejected  task.withdrawn  task.finished
     task.queued  task.requeued  task.dispatched  task.watched  task.written_off  task.corrected
+    token.minted
     task.resolved  task.doubt_kept  task.doubt_ended  task.not_resent
     notice.unanswerable  notice.mismatched
     task.unreadable  task.lost  task.late  tasks.forgotten  hold.exceeded
     poll.failed  poll.stale  batch.failed
     store.failed  store.clock_moved  store.set_back  vendor.key_refused  library.warned
     drift.found  vendor.balance_compared  vendor.balance_unread
+    delivery.unsigned  delivery.failed  webhook.disabled
+    news.heard  news.cut_off  news.stumbled
     engine.stumbled  detached.failed  detached.cut_off  request.failed  request.abandoned
 
 Metrics carry the prefix `reelgate_`; their labels are closed sets:
@@ -23,7 +26,10 @@ Metrics carry the prefix `reelgate_`; their labels are closed sets:
     reelgate_vendor_notices_total{led_to}     reelgate_reads_put_off_total
     reelgate_drift_microcredits               reelgate_stock_taken_timestamp_seconds
     reelgate_doubts                           reelgate_doubt_oldest_seconds
-    reelgate_doubt_held_microcredits
+    reelgate_doubt_held_microcredits          reelgate_deliveries_total{outcome}
+    reelgate_delivery_attempts_total{outcome} reelgate_delivery_attempt_seconds
+    reelgate_deliveries_due                   reelgate_delivery_oldest_seconds
+    reelgate_webhooks_disabled_total{reason}  reelgate_listeners{kind}
 """
 
 from __future__ import annotations
@@ -41,7 +47,7 @@ from structlog.typing import Processor
 REDACTED = "[redacted]"
 
 _KEY_SHAPES = re.compile(
-    r"\b(?:sk-[A-Za-z0-9_-]{6,}|rg_(?:live|test)_[A-Za-z0-9]{6,}|whsec_[A-Za-z0-9+/=]{6,})"
+    r"\b(?:sk-[A-Za-z0-9_-]{6,}|rgt?_(?:live|test)_[A-Za-z0-9]{6,}|whsec_[A-Za-z0-9+/=]{6,})"
 )
 
 
@@ -174,10 +180,46 @@ class Metrics:
             "reelgate_reads_put_off_total",
             "Due status reads that had to wait for the budget of their vendor key.",
         )
+        self._count_deliveries()
+        self.listeners = Gauge(
+            "reelgate_listeners",
+            "Open event streams and waiting reads.",
+            ("kind",),
+            registry=self.registry,
+        )
         self._gauge_stock()
         self.engine_stumbles = counter(
             "reelgate_engine_stumbles_total", "Engine rounds that ended in an error."
         )
+
+    def _count_deliveries(self) -> None:
+        """Make the counters of webhooks."""
+        self.deliveries = Counter(
+            "reelgate_deliveries_total",
+            "Messages that came to their end with a receiver: delivered, failed, gone.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self.delivery_attempts = Counter(
+            "reelgate_delivery_attempts_total",
+            "Attempts to deliver, by the class of the status or what stood in the way.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self.delivery_seconds = Histogram(
+            "reelgate_delivery_attempt_seconds",
+            "Time that attempts to deliver took.",
+            registry=self.registry,
+        )
+        self.webhooks_disabled = Counter(
+            "reelgate_webhooks_disabled_total",
+            "Webhook endpoints that were disabled: gone, failing.",
+            ("reason",),
+            registry=self.registry,
+        )
+        # Shown from the start, so that the first of them is seen to be one more.
+        for reason in ("gone", "failing"):
+            self.webhooks_disabled.labels(reason)
 
     def _gauge_stock(self) -> None:
         """Make the gauges that an engine sets every now and then."""
@@ -196,6 +238,12 @@ class Metrics:
         self.doubts = gauge("reelgate_doubts", "Tasks in doubt.")
         self.doubt_oldest_seconds = gauge(
             "reelgate_doubt_oldest_seconds", "Age of the oldest doubt."
+        )
+        self.deliveries_due = gauge(
+            "reelgate_deliveries_due", "Messages whose next attempt is due and not under way."
+        )
+        self.delivery_oldest_seconds = gauge(
+            "reelgate_delivery_oldest_seconds", "How long the oldest of them has been due."
         )
         self.doubt_held = gauge(
             "reelgate_doubt_held_microcredits", "Credits held by tasks in doubt."

@@ -25,7 +25,11 @@ from tests.support.answers import FOR_THE_VENDOR, PAGES
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PUBLISHED = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"]
-PUBLISHED += sorted(str(path.relative_to(ROOT)) for path in DOCS.rglob("*.md"))
+PUBLISHED += sorted(
+    str(path.relative_to(ROOT))
+    for folder in ("docs", "examples")
+    for path in (ROOT / folder).rglob("*.md")
+)
 EACH_ERROR = pytest.mark.parametrize("error", closed_list(), ids=lambda error: error.reason)
 LOG_CALLS = {"debug", "info", "warning", "error", "exception", "critical"}
 

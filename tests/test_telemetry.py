@@ -24,6 +24,7 @@ SHAPES = (
     "sk-1234567890abcdef",
     "sk-evo-abc_DEF-123",
     "rg_live_0123456789abcdefghijABCDEFGHIJ012345",
+    "rgt_test_0123456789abcdefghijABCDEFGHIJ012345",
     "rg_test_0123456789abcdefghijABCDEFGHIJ012345",
     "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw==",
 )

@@ -22,7 +22,7 @@ router = APIRouter(route_class=StrictRoute)
 async def list_models(request: Request) -> Response:
     """Return the models that the calling key may use, with status and price."""
     gateway: Gateway = request.app.state.gateway
-    caller = await reader(request.scope, gateway)
+    caller = await reader(request.scope, gateway, tokens_for="read")
     account = await gateway.store.accounts.of_caller(caller, (), now_ms=gateway.clock.now_ms())
     return _answer(models_answer(gateway.catalogue, account.of_tenant, account.of_key))
 

@@ -15,6 +15,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -28,10 +29,14 @@ from app.api import (
     callbacks,
     docs,
     health,
+    live,
     openapi,
     tasks,
+    tokens,
     videos,
+    webhooks,
 )
+from app.api.cors import Cors
 from app.api.front import Front
 from app.api.problems import answer_framework_error, answer_gateway_error, answer_invalid_parameters
 from app.api.recent import RecentAnswers
@@ -46,7 +51,7 @@ from app.worker import keep_time
 log = structlog.get_logger(__name__)
 
 _TENANTS_AND_OPERATORS = (
-    *(videos, tasks, account, callbacks),
+    *(videos, tasks, account, tokens, webhooks, callbacks),
     *(admin_tenants, admin_keys, admin_tasks, admin_audit),
 )
 
@@ -80,12 +85,13 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
+        middleware=[Middleware(Front, metrics=metrics), Middleware(Cors)],
     )
     app.state.max_body_bytes = settings.max_body_bytes
     parts = [health.router]
     if settings.role != "engine":
         parts += [part.router for part in _TENANTS_AND_OPERATORS]
-        app.router.routes[:0] = tasks.routes
+        app.router.routes[:0] = [*tasks.routes, *live.routes]
         docs.serve_docs(app)
     for router in parts:
         app.include_router(router)
@@ -93,7 +99,6 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.state.served = [route for route in every if isinstance(route, Route)]
     _answer_errors(app)
     _describe(app, with_tenant_routes=settings.role != "engine")
-    app.add_middleware(Front, metrics=metrics)
     return app
 
 
@@ -133,7 +138,9 @@ async def _stop_signals(gateway: Gateway, stopping: asyncio.Event) -> AsyncItera
             earlier(number, frame)
         is_first = not stopping.is_set()
         loop.call_soon_threadsafe(stopping.set)
-        loop.call_soon_threadsafe(gateway.running.end_within, end_s if is_first else 0.0)
+        loop.call_soon_threadsafe(gateway.follow.drain)
+        for work in (gateway.running, gateway.delivering):
+            loop.call_soon_threadsafe(work.end_within, end_s if is_first else 0.0)
         loop.call_soon_threadsafe(loop.call_later, wait_s, gateway.running.hurry)
 
     for number in before:

@@ -30,13 +30,14 @@ def new_request_id() -> str:
 class _Exchange:
     """One request on its way: what was read of it, and how it was answered."""
 
-    __slots__ = ("_body_is_read", "_receive", "_request_id", "_scope", "_send", "status")
+    __slots__ = ("_body_is_read", "_receive", "_request_id", "_scope", "_send", "head_s", "status")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         self._receive, self._send, self._request_id = receive, send, request_id
         self._scope = scope
         self._body_is_read = not _has_body(scope)
         self.status = 0
+        self.head_s = 0.0
 
     async def receive(self) -> Message:
         """Hand on the next piece of the request."""
@@ -48,10 +49,13 @@ class _Exchange:
         """Hand on a piece of the answer, with the request's id in its head."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self.head_s = time.perf_counter()
             added = [(b"x-request-id", self._request_id.encode("ascii"))]
             rates: Rates | None = self._scope.get("reelgate.rates")
             if rates is not None:
                 added += rates.header_fields()
+            # What a page of another origin may read of it, see `cors`.
+            added += self._scope.get("reelgate.cors", ())
             if not self._body_is_read:
                 # Else the server would go on reading what nobody wants, from anybody.
                 added.append((b"connection", b"close"))
@@ -89,20 +93,25 @@ class Front:
                 raise
             await error_response(InternalError(), request_id)(scope, receive, exchange.send)
         finally:
-            self._tell(scope, request_id, exchange.status, time.perf_counter() - began_s)
+            self._tell(scope, exchange, began_s)
 
-    def _tell(self, scope: Scope, request_id: str, status: int, took_s: float) -> None:
-        route = route_name(scope)
+    def _tell(self, scope: Scope, exchange: _Exchange, began_s: float) -> None:
+        route, status, ended_s = route_name(scope), exchange.status, time.perf_counter()
+        took_s, more = ended_s - began_s, {}
+        if "reelgate.is_stream" in scope:
+            # How long its client listened says nothing of how fast it was answered.
+            took_s, more = exchange.head_s - began_s, {"open_s": round(took_s, 1)}
         self._metrics.requests.labels(route, str(status)).inc()
         self._metrics.request_seconds.labels(route).observe(took_s)
         log.info(
             "access.answered",
-            request_id=request_id,
+            request_id=scope["reelgate.request_id"],
             method=scope["method"],
             route=route,
             status=status,
             took_ms=round(took_s * 1000, 2),
             tenant_id=scope.get("reelgate.tenant_id", ""),
+            **more,
         )
 
 

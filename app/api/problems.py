@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from app.errors import (
     GatewayError,
@@ -49,14 +50,14 @@ async def answer_framework_error(request: Request, error: Exception) -> Response
         raise TypeError(type(error))
     response = error_response(_translated(error, request), request_id_of(request))
     if error.status_code == 405:
-        response.headers["allow"] = ", ".join(sorted(_methods(request)))
+        response.headers["allow"] = ", ".join(sorted(methods_at(request.scope)))
     return response
 
 
-def _methods(request: Request) -> set[str]:
-    """Return every method that some route serves at this path; the framework names one route's."""
-    served: list[Route] = request.app.state.served
-    matching = [each for each in served if each.matches(request.scope)[0] is not Match.NONE]
+def methods_at(scope: Scope) -> set[str]:
+    """Return every method that some route serves at a path; the framework names one route's."""
+    served: list[Route] = scope["app"].state.served
+    matching = [each for each in served if each.matches(scope)[0] is not Match.NONE]
     return {method for route in matching for method in route.methods or ()}
 
 

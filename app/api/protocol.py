@@ -62,6 +62,8 @@ class EnvelopeProtocol(HttpToolsProtocol):
         if size > MAX_HEAD_BYTES:
             self._why = _TOO_LONG
             raise HeadTooLong
+        # For streams whose clients read nothing: closing would wait for them to read on.
+        self.scope["reelgate.abort"] = self.transport.abort  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:

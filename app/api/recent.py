@@ -107,6 +107,8 @@ class RecentAnswers:
         answer, reader = self._answers.get(task_id), self._readers.get(caller)
         if answer is None or reader is None or answer.owner != (caller.tenant_id, caller.mode):
             return None
+        if caller.subject and caller.subject != answer.task.subject:
+            return None
         if self._was_refused(caller, reader.verified_ms):
             return None
         ages_ms = (now_ms - answer.read_ms, now_ms - reader.verified_ms)

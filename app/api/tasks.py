@@ -10,8 +10,10 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from app.api.callers import reader
+from app.api.long_poll import read_patiently
 from app.api.recent import RecentAnswers, Remembered
 from app.api.requests import StrictRequest, StrictRoute
+from app.domain.conditional import entity_tag, has_already, read_wait_s
 from app.domain.contract import encode
 from app.domain.ids import TASK_ID_PREFIX, is_task_id
 from app.domain.listing import ListQuery, batch_ids, list_item
@@ -30,38 +32,54 @@ class ReadTask:
     """Answers a status read with the stored bytes, with recent ones while the store is away."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send one task's answer to its owner.
+        """Send one task's answer to its owner, or 304 where the client has it already.
 
         Raises:
             InvalidKey, TenantDisabled: the caller may not read.
-            RateLimited: it has read too often.
+            RateLimited, TooManyStreams: it has read too often, or waits too often at once.
             InvalidTaskId: the id has another prefix.
+            InvalidRequest: `wait` is no time that can be waited for.
             TaskNotFound: unknown, expired or foreign.
             StoreUnavailable: the store is away, and this process has not answered it lately.
         """
         scope["reelgate.route"] = "/v1/tasks/{task_id}"
         gateway: Gateway = scope["app"].state.gateway
-        headers = dict(_PRIVATE)
+        head = [(b"content-type", b"application/json"), (b"cache-control", b"private, no-cache")]
         try:
-            task = await self._from_store(scope, gateway)
+            task = await self._from_store(scope, receive, gateway)
         except StoreUnavailable:
             found = self._from_memory(scope, gateway)
             if found is None:
                 raise
-            task, headers["age"] = found.task, str(found.age_s)
+            task = found.task
+            head.append((b"age", b"%d" % found.age_s))
         if not task.finished:
-            headers["retry-after"] = str(max(1, round(gateway.settings.poll.min_interval_s)))
-        await Response(task.body, media_type="application/json", headers=headers)(
-            scope, receive, send
-        )
+            wait_s = max(1, round(gateway.settings.poll.min_interval_s))
+            head.append((b"retry-after", b"%d" % wait_s))
+        tag, status, body = entity_tag(task.body), 200, task.body
+        head.append((b"etag", tag))
+        if has_already(scope["headers"], tag):
+            # Without a body there is nothing for its type and length to say.
+            del head[0]
+            status, body = 304, b""
+        else:
+            head.append((b"content-length", b"%d" % len(body)))
+        await send({"type": "http.response.start", "status": status, "headers": head})
+        await send({"type": "http.response.body", "body": body})
 
-    async def _from_store(self, scope: Scope, gateway: Gateway) -> TaskRead:
+    async def _from_store(self, scope: Scope, receive: Receive, gateway: Gateway) -> TaskRead:
         recent: RecentAnswers = scope["app"].state.recent
         began_ms = gateway.clock.now_ms()
-        caller = await reader(scope, gateway)
+        caller = await reader(scope, gateway, tokens_for="read")
         task_id = scope["path_params"]["task_id"]
         require_task_id(task_id)
-        task = await gateway.store.reads.one(task_id, caller=caller, now_ms=gateway.clock.now_ms())
+        query: bytes = scope["query_string"]
+        wait_s = read_wait_s(query) if query else 0.0
+        if wait_s and not gateway.follow.is_draining:
+            task, began_ms = await read_patiently(scope, receive, gateway.follow, caller, wait_s)
+        else:
+            reads, now_ms = gateway.store.reads, gateway.clock.now_ms()
+            task = await reads.one(task_id, caller=caller, now_ms=now_ms)
         rates: Rates = scope["reelgate.rates"]
         quota = None if rates.reads is None else rates.reads.quota
         recent.keep(task_id, task, caller, quota, began_ms=began_ms)
@@ -118,7 +136,7 @@ async def list_tasks(request: Request) -> Response:
 async def read_batch(request: Request) -> Response:
     """Return the caller's tasks among the ids given; unknown and foreign ones are left out."""
     gateway: Gateway = request.app.state.gateway
-    caller = await reader(request.scope, gateway)
+    caller = await reader(request.scope, gateway, tokens_for="read")
     wanted = batch_ids(await cast(StrictRequest, request).json())
     found = await gateway.store.reads.several(wanted, caller=caller, now_ms=gateway.clock.now_ms())
     body = b'{"data":[' + b",".join(found) + b"]}"
@@ -129,7 +147,7 @@ async def read_batch(request: Request) -> Response:
 async def cancel_task(request: Request, task_id: str) -> Response:
     """Call off a task that has not been sent; afterwards it is too late."""
     gateway: Gateway = request.app.state.gateway
-    caller = await reader(request.scope, gateway)
+    caller = await reader(request.scope, gateway, tokens_for="create")
     require_task_id(task_id)
     body = await gateway.cancel(task_id, caller)
     return Response(body, media_type="application/json", headers=_PRIVATE)

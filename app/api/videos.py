@@ -25,7 +25,7 @@ _STORE_AWAY: Final = (StoreUnavailable, StoreForeign)
 async def create_video(request: Request) -> Response:
     """Create a task; the answer is the task to follow, not a video."""
     gateway: Gateway = request.app.state.gateway
-    caller = await authenticate(request.scope, gateway.store)
+    caller = await authenticate(request.scope, gateway.store, tokens_for="create")
     try:
         key = idempotency_key(request)
         raw = await cast(StrictRequest, request).json_bytes()

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "tenant": "tenants",
     "key": "keys",
     "task": "tasks",
+    "webhook": "webhooks",
     "audit": "audit",
 }
 """Module of each command, in the order of the help text."""

@@ -79,6 +79,10 @@ def _run(folder: Path, signals: StopSignals, port: int, *, once: bool) -> None:
         "REELGATE_VENDOR__KEYS": "sk-demo-not-a-real-key",
         "REELGATE_POLL__FIRST_DELAY_S": "1",
         "REELGATE_POLL__MIN_INTERVAL_S": "0.5",
+        "REELGATE_POLL__MAX_INTERVAL_S": "1",
+        # A receiver of webhooks on this machine, such as the one in examples/, may be called.
+        "REELGATE_WEBHOOK__ALLOW_NETWORKS": "127.0.0.0/8",
+        "REELGATE_WEBHOOK__ALLOW_HTTP": "true",
     }
     _say("A gateway, its store and a sandbox in the vendor's place, all on this machine.\n")
     for name, value in variables.items():

@@ -26,12 +26,16 @@ from app.errors import StoreForeign
 from app.settings import Settings, SettingsRefused
 from app.store.balance import BalanceStore
 from app.store.connect import connect, redacted
+from app.store.delivery_queue import DeliveryQueue
 from app.store.drift import DriftReads
 from app.store.embedded import EmbeddedStore, EmbeddedStoreUnavailable, open_embedded
 from app.store.epoch import known_epoch, read_epoch
 from app.store.followed import FollowedTasks
 from app.store.time import sample_time
 from app.upstream.keyring import VendorKey
+
+LATE_S: Final = 120
+"""An engine looks twice a second, so what has been due for so long is sent by nobody, seconds."""
 
 LARGEST_SKEW_MS: Final = 1000
 OLDEST: Final = {"Redis": (7, 0), "Valkey": (7, 2)}
@@ -84,6 +88,7 @@ async def _check_server(redis: Redis, chosen: Settings, where: str, note: Notes)
     await isolated("store identity", note, _check_identity(redis, chosen, note))
     await isolated("drift", note, _check_books(redis, note))
     await isolated("vendor keys", note, _check_vendor_keys(redis, chosen, note))
+    await isolated("deliveries", note, _check_deliveries(redis, note))
     # Each primary of a cluster has a configuration of its own.
     nodes = redis.get_primaries() if isinstance(redis, RedisCluster) else [None]
     for node in nodes:
@@ -142,6 +147,17 @@ async def _check_vendor_keys(redis: Redis, chosen: Settings, note: Notes) -> Non
         if key_id not in known:
             tasks = "one open task was" if count == 1 else f"{count} open tasks were"
             note("vendor-key-missing", f"{tasks} sent with {key_id}, which is not configured here")
+
+
+async def _check_deliveries(redis: Redis, note: Notes) -> None:
+    """Note messages to webhooks that should have been sent long ago."""
+    clock = StoreClock()
+    await sample_time(clock, redis)
+    count, oldest_ms = await DeliveryQueue(redis).backlog(now_ms=clock.now_ms())
+    late_s = (clock.now_ms() - oldest_ms) // 1000
+    if count and late_s > LATE_S:
+        messages = "a message is" if count == 1 else f"{count} messages are"
+        note("deliveries-late", f"{messages} due to webhooks, the oldest for {late_s} s")
 
 
 def judge_balance(comparison: Comparison, note: Notes) -> None:

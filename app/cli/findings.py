@@ -88,6 +88,9 @@ KINDS: Final[Mapping[str, Kind]] = {
         Level.WARNING,
         "configure that key until its tasks have ended; without it they are written off in the end",
     ),
+    "deliveries-late": Kind(
+        Level.WARNING, "start an engine (role all or engine), or more of them, and read its log"
+    ),
     "vendor-no-key": Kind(
         Level.WARNING, "set REELGATE_VENDOR__KEYS or REELGATE_VENDOR__KEYS_FILE for live tasks"
     ),

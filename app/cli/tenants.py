@@ -29,7 +29,7 @@ from app.domain.tenant import Limits, Tenant, TenantChange
 from app.wiring import Store
 
 commands = typer.Typer(
-    help="Teams: add, show, list, limit, set, disable, delete, rotate-secret, usage.",
+    help="Teams: add, show, list, limit, origins, set, disable, delete, rotate-secret, usage.",
     no_args_is_help=True,
 )
 
@@ -42,12 +42,17 @@ def add(
     name: Annotated[str | None, typer.Option(help="Name for people; the id where missing.")] = None,
     group: Annotated[str, typer.Option(help="Label for reports, shown to the tenant.")] = "default",
     limits: LimitsText = None,
+    origins: Annotated[
+        list[str] | None,
+        typer.Option("--origin", help="Origin of web pages that may call; give it once for each."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Add a tenant. With --json its webhook secret is printed along with it."""
     with refusals_named():
         given = read_json_option("--limits", limits)
-        new = Tenant.read({"id": tenant, "name": name, "group": group, "limits": given})
+        named = {"id": tenant, "name": name, "group": group}
+        new = Tenant.read({**named, "limits": given, "origins": origins or []})
 
     async def work(store: Store) -> str:
         return await store.manage_tenants.create(new, OPERATOR)
@@ -111,6 +116,29 @@ def limit(
     changed = _change(tenant, {"limits": read_json_option("--limits", limits)})
     _warn_of_unlimited_spending(changed)
     _print(changed, as_json)
+
+
+@commands.command("origins")
+def set_origins(
+    tenant: TenantId,
+    origins: Annotated[
+        list[str] | None,
+        typer.Argument(help="All there are to be, such as https://app.example.com; none: show."),
+    ] = None,
+    none: Annotated[bool, typer.Option("--none", help="Let no web page call any more.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show or replace the origins of the web pages that may call for a tenant."""
+    if none and origins:
+        raise CommandFailed("give either origins or --none")
+    if none or origins:
+        changed = _change(tenant, {"origins": origins or []})
+    else:
+        changed = on_store(lambda store: store.tenants.get(tenant))
+    if as_json:
+        _print(changed, as_json)
+    else:
+        print("\n".join(changed.origins) or "none")
 
 
 @commands.command("set")
@@ -237,3 +265,5 @@ def _print(tenant: Tenant, as_json: bool, **more: str | None) -> None:
         return
     out.print(f"{tenant.id}  {tenant.name}  group {tenant.group}  {tenant.state}")
     out.print(f"limits: {_shown(tenant.limits)}")
+    if tenant.origins:
+        out.print(f"origins: {', '.join(tenant.origins)}")

@@ -16,17 +16,19 @@ MAX_GRACE_S: Final = 90 * 86_400
 
 DEFAULT_GRACE_S: Final = 86_400
 
+KeyLabel = Annotated[
+    str,
+    matching(
+        LABEL_CHARACTER + "{0,200}", "at most 200 characters of UTF-8 without control characters"
+    ),
+]
+"""A name for people; it may be empty."""
+
 
 class KeyWish(BaseModel, frozen=True, extra="forbid"):
     """A key to be issued, as an operator writes it."""
 
-    name: Annotated[
-        str,
-        matching(
-            LABEL_CHARACTER + "{0,200}",
-            "at most 200 characters of UTF-8 without control characters",
-        ),
-    ] = ""
+    name: KeyLabel = ""
     mode: Mode = "live"
     expires_at: Instant | None = None
     limits: Limits = Field(default_factory=Limits)

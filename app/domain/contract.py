@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from app.domain.catalogue import UNKNOWN, Model
@@ -120,6 +121,34 @@ def shows_cancelled(answer: Mapping[str, Any]) -> bool:
 def shows_processing(body: bytes) -> bool:
     """Say whether a stored answer shows the task as `processing`."""
     return bool(json.loads(body)["status"] == "processing")
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a changed answer is told as: `event` to those who follow, `notice` to webhooks.
+
+    Either is "" where there is nothing to tell.
+    """
+
+    event: str
+    notice: str
+
+
+_NO_NEWS: Final = News("", "")
+
+
+def news_of(before: bytes, after: bytes) -> News:
+    """Return what is to be told when an answer takes the place of another.
+
+    Every change is told to those who follow the task; webhooks are told when it begins to be
+    processed, and when it ends.
+    """
+    if before == after:
+        return _NO_NEWS
+    status = json.loads(after)["status"]
+    event = f"task.{status}"
+    is_new = status != "pending" and status != json.loads(before)["status"]
+    return News(event, event if is_new else "")
 
 
 def encode(answer: Mapping[str, Any]) -> bytes:

@@ -16,7 +16,7 @@ TASK_ID_PREFIX: Final = "task-unified-"
 _LOWER_36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _BASE_62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _TASK_ID: Final = re.compile(r"task-unified-[0-9]{10}-[0-9a-z]{25}")
-_API_KEY: Final = re.compile(r"rg_(live|test)_([0-9A-Za-z]{30})([0-9A-Za-z]{6})")
+_API_KEY: Final = re.compile(r"rgt?_(live|test)_([0-9A-Za-z]{30})([0-9A-Za-z]{6})")
 _TENANT_ID: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
 
 Choose = Callable[[str], str]
@@ -45,8 +45,17 @@ def is_tenant_id(text: str) -> bool:
 
 def mint_api_key(mode: Mode, choose: Choose) -> str:
     """Return a new secret key: prefix, 30 random base62 characters (178 bits), 6 of checksum."""
-    secret = "".join(choose(_BASE_62) for _ in range(30))
-    return f"rg_{mode}_{secret}{_checksum(f'rg_{mode}_{secret}')}"
+    return _mint_secret(f"rg_{mode}_", choose)
+
+
+def mint_browser_token(mode: Mode, choose: Choose) -> str:
+    """Return a new secret token for a browser: a key's shape under a prefix of its own."""
+    return _mint_secret(f"rgt_{mode}_", choose)
+
+
+def _mint_secret(prefix: str, choose: Choose) -> str:
+    text = prefix + "".join(choose(_BASE_62) for _ in range(30))
+    return text + _checksum(text)
 
 
 def mint_key_id(choose: Choose) -> str:
@@ -58,8 +67,29 @@ def family_of(key_id: str) -> str:
     """Return the id of the key that a key goes back to through rotations; its own if it is first.
 
     A key and those it was rotated to count against the same limits: a rotation spends nothing new.
+    So do the browser tokens that were minted with any of them.
     """
-    return key_id.partition(".")[0]
+    return parent_of(key_id).partition(".")[0]
+
+
+def mint_token_suffix(choose: Choose) -> str:
+    """Return what a browser token's id has beside that of its parent: 12 characters."""
+    return "".join(choose(_LOWER_36) for _ in range(12))
+
+
+def token_id(parent_id: str, suffix: str) -> str:
+    """Return the public id of a browser token of a key: `key_x~y`; it is no secret."""
+    return f"{parent_id}~{suffix}"
+
+
+def is_token_id(key_id: str) -> bool:
+    """Return whether a key is a browser token."""
+    return "~" in key_id
+
+
+def parent_of(key_id: str) -> str:
+    """Return the id of the key that a browser token was minted with; a key's is its own."""
+    return key_id.partition("~")[0]
 
 
 def next_key_id(key_id: str) -> str:
@@ -74,7 +104,7 @@ def mint_webhook_secret(random_bytes: bytes) -> str:
 
 
 def mode_of_api_key(text: str) -> Mode | None:
-    """Return the mode of a well-formed key, else None: a mistyped key is told without a look-up."""
+    """Return the mode of a well-formed key or token, else None: no look-up tells a mistyped one."""
     match = _API_KEY.fullmatch(text)
     if match is None or _checksum(text[:-6]) != match[3]:
         return None

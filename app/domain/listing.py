@@ -59,14 +59,14 @@ class ListQuery:
         found = single_values(given, _NAMES)
         status, kind = found.get("status"), found.get("type")
         if status is not None and status not in _STATUSES:
-            raise _bad("status", f"it must be one of {', '.join(_STATUSES)}")
+            raise bad_value("status", f"it must be one of {', '.join(_STATUSES)}")
         if kind is not None and kind not in _TYPES:
-            raise _bad("type", f"it must be one of {', '.join(_TYPES)}")
+            raise bad_value("type", f"it must be one of {', '.join(_TYPES)}")
         return cls(
             status="all" if status is None else _STATUSES[status],
             model=found.get("model", ""),
-            page=_whole(found, "page", 1, MAX_PAGE),
-            page_size=_whole(found, "page_size", DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE),
+            page=whole_number(found, "page", 1, MAX_PAGE),
+            page_size=whole_number(found, "page_size", DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE),
             nothing_matches=kind not in (None, "video"),
         )
 
@@ -81,22 +81,28 @@ def single_values(given: Iterable[tuple[str, str]], names: Iterable[str]) -> dic
     for name, value in given:
         if name in names and value:
             if name in found:
-                raise _bad(name, "it is given more than once")
+                raise bad_value(name, "it is given more than once")
             found[name] = value
     return found
 
 
-def _whole(found: Mapping[str, str], name: str, default: int, most: int) -> int:
+def whole_number(found: Mapping[str, str], name: str, default: int, most: int) -> int:
+    """Return a query parameter from 1 to `most`, or the default where it is missing.
+
+    Raises:
+        InvalidRequest: it is no such number.
+    """
     text = found.get(name)
     if text is None:
         return default
     # At most seven digits: a longer figure is out of range whatever it says.
     if not (text.isascii() and text.isdigit() and len(text) <= 7 and 1 <= int(text) <= most):  # noqa: PLR2004
-        raise _bad(name, f"it must be a whole number from 1 to {most}")
+        raise bad_value(name, f"it must be a whole number from 1 to {most}")
     return int(text)
 
 
-def _bad(name: str, rule: str) -> InvalidRequest:
+def bad_value(name: str, rule: str) -> InvalidRequest:
+    """Return the error for a query parameter that breaks its rule."""
     return InvalidRequest(f"Invalid {name} parameter: {rule}", param=name)
 
 

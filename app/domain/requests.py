@@ -10,6 +10,7 @@ from app.domain import strict_json
 from app.domain.catalogue import Catalogue, Model
 from app.domain.pricing import Microcredits, quote
 from app.domain.rules import check_fields
+from app.domain.targets import Target, TargetPolicy, check_target
 from app.errors import InvalidRequest
 
 EARLIER_TASK_FIELDS: Final = (
@@ -19,13 +20,16 @@ EARLIER_TASK_FIELDS: Final = (
 )
 """Fields that name an earlier task, in whatever model's request (contract C3)."""
 
+_PUBLIC_ONLY: Final = TargetPolicy()
+
 
 @dataclass(frozen=True, slots=True)
 class CreateRequest:
     """A checked create: its model, its price, what goes to the vendor, and what makes it the same.
 
     `price` is None where none is known. `earlier_tasks` has the ids of tasks that the body names,
-    by the path of the field; `body` is what `vendor_body` is written from.
+    by the path of the field; `body` is what `vendor_body` is written from. `callback` is where the
+    caller wants the end to be told, which the vendor never learns (contract C8).
     """
 
     model: Model
@@ -34,6 +38,7 @@ class CreateRequest:
     fingerprint: str
     earlier_tasks: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] = field(default_factory=dict)
+    callback: Target | None = None
 
     def naming(self, vendor_ids: Mapping[str, str]) -> CreateRequest:
         """Return the request with the vendor's ids in the fields that name earlier tasks."""
@@ -48,8 +53,12 @@ class CreateRequest:
         return replace(self, vendor_body=strict_json.dump(body), body=body)
 
 
-def check_create(raw: bytes, catalogue: Catalogue) -> CreateRequest:
+def check_create(
+    raw: bytes, catalogue: Catalogue, targets: TargetPolicy = _PUBLIC_ONLY
+) -> CreateRequest:
     """Read and check a create body; unknown fields are kept, null means absent.
+
+    `targets` says which addresses may be called back.
 
     Raises:
         MalformedJson: the body is not strict JSON.
@@ -63,11 +72,8 @@ def check_create(raw: bytes, catalogue: Catalogue) -> CreateRequest:
             "model is required: name a model, such as sora-character", param="model"
         )
     model = catalogue.model(name)
-    if body.get("callback_url") is not None:
-        raise InvalidRequest(
-            "callback_url is not served by this version: leave it out and read the task",
-            param="callback_url",
-        )
+    given = body.get("callback_url")
+    callback = None if given is None else check_target(given, targets, param="callback_url")
     check_fields(body, model)
     forwarded = {field: value for field, value in body.items() if field != "callback_url"}
     return CreateRequest(
@@ -77,6 +83,7 @@ def check_create(raw: bytes, catalogue: Catalogue) -> CreateRequest:
         fingerprint=strict_json.fingerprint(body),
         earlier_tasks=_earlier_tasks(body, model),
         body=forwarded,
+        callback=callback,
     )
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
 
-from app.domain.ids import Mode, family_of
+from app.domain.ids import Mode, family_of, parent_of
 from app.domain.pricing import Microcredits
 
 
@@ -105,6 +105,11 @@ class Task:
     resends: int = 0
     tries: int = 0
     slot_freed: bool = False
+
+    @property
+    def holder_id(self) -> str:
+        """The key it is sent for: a browser token's parent, which outlives the token."""
+        return parent_of(self.key_id)
 
     @property
     def family(self) -> str:

@@ -17,7 +17,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from app.domain.ids import Mode, family_of
+from app.domain.ids import Mode, family_of, is_token_id
+from app.domain.origins import MAX_ORIGINS, OriginText
 from app.domain.pricing import format_credits, parse_credits
 
 
@@ -227,6 +228,10 @@ class TenantLimits(Limits, frozen=True):
         }
 
 
+def _sorted(names: list[str]) -> list[str]:
+    return sorted(set(names))
+
+
 TENANT_GROUP = r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}"
 """What a group label may be; it is put into stored answers as it stands."""
 
@@ -252,6 +257,10 @@ TenantGroup = Annotated[
 ]
 
 
+TenantOrigins = Annotated[list[OriginText], Field(max_length=MAX_ORIGINS), AfterValidator(_sorted)]
+"""Origins of the pages that may call with a tenant's keys and tokens."""
+
+
 class Tenant(BaseModel, frozen=True, extra="forbid"):
     """A team: the holder of keys, limits and tasks."""
 
@@ -260,6 +269,7 @@ class Tenant(BaseModel, frozen=True, extra="forbid"):
     group: TenantGroup = "default"
     disabled: Annotated[bool, Field(strict=True)] = False
     limits: TenantLimits = Field(default_factory=TenantLimits)
+    origins: TenantOrigins = []
 
     @classmethod
     def read(cls, given: Any) -> Self:
@@ -281,6 +291,8 @@ class Tenant(BaseModel, frozen=True, extra="forbid"):
     def fields(self) -> dict[str, str]:
         """Return the stored form."""
         named = {"id": self.id, "name": self.name, "group": self.group, "state": self.state}
+        if self.origins:
+            named["origins"] = " ".join(self.origins)
         return named | self.limits.fields()
 
     @classmethod
@@ -292,6 +304,7 @@ class Tenant(BaseModel, frozen=True, extra="forbid"):
             group=fields["group"],
             disabled=fields["state"] != "active",
             limits=TenantLimits.of_fields(fields),
+            origins=fields.get("origins", "").split(),
         )
 
     def public(self) -> dict[str, Any]:
@@ -302,6 +315,7 @@ class Tenant(BaseModel, frozen=True, extra="forbid"):
             "group": self.group,
             "disabled": self.disabled,
             "limits": self.limits.public(),
+            "origins": self.origins,
         }
 
 
@@ -312,6 +326,7 @@ class TenantChange(BaseModel, frozen=True, extra="forbid"):
     group: TenantGroup = ""
     disabled: Annotated[bool, Field(strict=True)] = False
     limits: TenantLimits = Field(default_factory=TenantLimits)
+    origins: TenantOrigins = []
 
     @classmethod
     def read(cls, given: Any) -> Self:
@@ -334,6 +349,8 @@ class TenantChange(BaseModel, frozen=True, extra="forbid"):
         }
         if "disabled" in given:
             found["state"] = "disabled" if self.disabled else "active"
+        if "origins" in given:
+            found["origins"] = " ".join(self.origins)
         return found | self.limits.fields()
 
     def public(self) -> dict[str, Any]:
@@ -347,6 +364,19 @@ class Caller(BaseModel, frozen=True):
     tenant_id: str
     key_id: str
     mode: Mode
+    subject: str = ""
+    """Whose tasks alone a browser token sees; "" for a plain key, which sees its tenant's."""
+    scopes: frozenset[str] = frozenset()
+    """What a browser token is for; a plain key needs none, for it may do all that a key may."""
+    origin: str = ""
+    """The one origin that a browser token may be used from; "" for any of its tenant's."""
+    ends_ms: int | None = None
+    """When a browser token ends at the latest; None for a plain key, whose end may be moved."""
+
+    @property
+    def is_token(self) -> bool:
+        """Whether it is a browser token."""
+        return is_token_id(self.key_id)
 
     @property
     def family(self) -> str:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from app.clock import Clock
 from app.domain.api_key import ApiKey, Grace, KeyWish
 from app.domain.audit import Act, ActName, Actor
-from app.domain.ids import mint_api_key, mint_key_id, next_key_id
+from app.domain.ids import is_token_id, mint_api_key, mint_key_id, next_key_id
 from app.domain.instants import rfc3339
+from app.errors import KeyEnded
 from app.store.api_keys import KeyStore
 from app.store.tenants import TenantStore
 
@@ -60,8 +61,10 @@ class ManageKeys:
 
         Raises:
             TenantNotFound, KeyNotFound: there is none of that id.
-            KeyEnded: the key was revoked, has expired or was rotated before.
+            KeyEnded: the key was revoked, has expired or was rotated before, or is a browser token.
         """
+        if is_token_id(key_id):
+            raise KeyEnded(f"{key_id} is a browser token: mint another with its key")
         now_ms = self.clock.now_ms()
         await self.tenants.get(tenant_id)
         old = await self.keys.get(tenant_id, key_id)

@@ -29,6 +29,7 @@ async def until_recorded(
     clock: Clock,
     *,
     patience_ms: int = RECORD_PATIENCE_MS,
+    doing: str = "recording the vendor's answer",
     **known: str,
 ) -> Outcome:
     """Carry out a change, trying again while the store is away.
@@ -45,7 +46,7 @@ async def until_recorded(
             return await change()
         except StoreUnavailable:
             if pause_ms == _PAUSE_MS:
-                log.exception("store.failed", doing="recording the vendor's answer", **known)
+                log.exception("store.failed", doing=doing, **known)
             if clock.now_ms() >= until_ms:
                 log.exception("store.failed", doing="giving a record up", **known)
                 raise

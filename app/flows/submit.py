@@ -18,6 +18,7 @@ from app.domain.catalogue import Catalogue
 from app.domain.ids import is_task_id, mint_task_id
 from app.domain.rates import Rates
 from app.domain.requests import CreateRequest, check_create
+from app.domain.targets import Target, TargetPolicy
 from app.domain.tenant import Caller
 from app.errors import (
     GatewayError,
@@ -26,6 +27,7 @@ from app.errors import (
     NoVendorKey,
     StoreUnavailable,
     TaskNotFound,
+    TokenScope,
     UpstreamRejected,
 )
 from app.flows.send import SendTask
@@ -66,6 +68,7 @@ class SubmitVideo:
     """Check, admit, have sent; answer with the vendor's verdict, or in time without it."""
 
     catalogue: Catalogue
+    targets: TargetPolicy
     tasks: TaskStore
     reads: TaskReads
     send: SendTask
@@ -84,7 +87,8 @@ class SubmitVideo:
                 which the outcome is told by repeating the call with its Idempotency-Key.
         """
         try:
-            wanted = check_create(raw, self.catalogue)
+            wanted = check_create(raw, self.catalogue, self.targets)
+            _refuse_callback_of_token(wanted, caller)
             key = self._free_key(caller)
             await failpoints.reach("submit.arrived")
             wanted = await self._translated(wanted, caller)
@@ -141,7 +145,7 @@ class SubmitVideo:
     async def _replay_of(self, raw: bytes, caller: Caller, idempotency_key: str) -> Created | None:
         if not idempotency_key:
             return None
-        name = _idempotency_name(idempotency_key)
+        name = _idempotency_name(idempotency_key, caller)
         fingerprint = strict_json.fingerprint(strict_json.parse_object(raw))
         now_ms = self.clock.now_ms()
         try:
@@ -203,11 +207,42 @@ class SubmitVideo:
                 task_id, wanted.model, held=held, queued=True
             ),
             request_body=wanted.vendor_body,
-            idempotency=_idempotency_name(idempotency_key),
+            idempotency=_idempotency_name(idempotency_key, caller),
             fingerprint=wanted.fingerprint,
+            callback=_callback_of(wanted.callback),
         )
 
 
-def _idempotency_name(key: str) -> str:
-    """Return the stored name of an Idempotency-Key on this path, or "" where none was given."""
-    return hashlib.sha256(f"/v1/videos/generations\n{key}".encode()).hexdigest() if key else ""
+def _refuse_callback_of_token(wanted: CreateRequest, caller: Caller) -> None:
+    """Keep whoever holds a browser from having the gateway call addresses in its name.
+
+    Raises:
+        TokenScope: a browser token brings a `callback_url`.
+    """
+    if caller.is_token and wanted.callback is not None:
+        raise TokenScope(
+            "Access denied: a token must not name a callback_url; follow the task instead",
+            param="callback_url",
+        )
+
+
+def _callback_of(target: Target | None) -> str:
+    """Return the stored form of a callback: whose turn it waits for, and the address.
+
+    Callbacks to one origin share a receiver, so that one that hangs holds up no other.
+    """
+    if target is None:
+        return ""
+    digest = hashlib.sha256(target.origin.encode("ascii")).hexdigest()
+    return f"callback-{digest[:12]} {target.url}"
+
+
+def _idempotency_name(key: str, caller: Caller) -> str:
+    """Return the stored name of an Idempotency-Key on this path, or "" where none was given.
+
+    Browser tokens have names of their own for each subject: no other may be told what they got.
+    """
+    if not key:
+        return ""
+    used_by = f"{caller.subject}\n" if caller.subject else ""
+    return hashlib.sha256(f"/v1/videos/generations\n{used_by}{key}".encode()).hexdigest()

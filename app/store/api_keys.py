@@ -84,6 +84,7 @@ class KeyStore:
             old=shard.key(tenant_id, old_id),
             new=shard.key(tenant_id, new.id),
             keys=shard.keys(tenant_id),
+            tokens=shard.tokens(tenant_id, old_id),
             audit=shard.audit,
             epoch_id=self._epoch_id,
             now_ms=rotation.at_ms,
@@ -114,7 +115,7 @@ class KeyStore:
     async def end(self, tenant_id: str, key_id: str, *, at_ms: int | None, act: Act) -> None:
         """End a key at an instant, unless it ends sooner; None: now, and for good.
 
-        From then on no process creates or reads with it.
+        From then on no process creates or reads with it, or with a browser token of it.
 
         Raises:
             KeyNotFound: the tenant has no such key.
@@ -124,6 +125,7 @@ class KeyStore:
             epoch=shard.epoch,
             tenant=shard.tenant(tenant_id),
             key=shard.key(tenant_id, key_id),
+            tokens=shard.tokens(tenant_id, key_id),
             audit=shard.audit,
             epoch_id=self._epoch_id,
             expires_ms="" if at_ms is None else at_ms,
@@ -176,11 +178,27 @@ class KeyStore:
             await self._refuse_when_emptied()
         if not found or found["mode"] != mode:
             return None
+        owner = Caller(tenant_id=found["tenant"], key_id=found["key"], mode=mode)
+        caller = await self._bounded(owner) if owner.is_token else owner
+        if caller is None:
+            return None
         if len(self._callers) >= _KNOWN_CALLERS:
             self._callers.pop(next(iter(self._callers)))
-        caller = Caller(tenant_id=found["tenant"], key_id=found["key"], mode=mode)
         self._callers[digest] = caller
         return caller
+
+    async def _bounded(self, token: Caller) -> Caller | None:
+        """Return a browser token with what it is bound to; None where it is gone for good."""
+        found = await self._hash(Shard.of(token.tenant_id).key(token.tenant_id, token.key_id))
+        if not found:
+            return None
+        bounds = {
+            "subject": found["subject"],
+            "scopes": frozenset(found["scopes"].split(",")),
+            "origin": found["origin"],
+            "ends_ms": int(found["expires_ms"]),
+        }
+        return token.model_copy(update=bounds)
 
     async def _refuse_when_emptied(self) -> None:
         """Keep an emptied store from making every key look unknown, which callers take as final."""

@@ -11,6 +11,7 @@ is open (the connect deadline), each reply (the call's deadline).
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -83,6 +84,26 @@ def connect(
     if address.scheme == "redis+sentinel":
         return _sentinel_client(address, options)
     return Redis.from_pool(_Pool(db=address.db, **_target(address), **options))
+
+
+async def own_connection(client: Redis) -> AbstractConnection:
+    """Return a new connection that the client does not count: for a subscription, say.
+
+    Whoever asks for it closes it. On a cluster it leads to any node, as what is published on one
+    is heard on all.
+
+    Raises:
+        RedisError, OSError: none could be made.
+    """
+    connection: AbstractConnection
+    if isinstance(client, _Cluster):
+        await client.initialize()
+        node = secrets.choice(client.get_nodes())
+        connection = node.connection_class(**node.connection_kwargs | {"retry": _NEVER})
+    else:
+        connection = client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+    await connection.connect()  # type: ignore[no-untyped-call]
+    return connection
 
 
 def redacted(url: str) -> str:

@@ -134,7 +134,7 @@ class DoubtStore:
         outcome, *rest = await self._work_doubt(
             epoch=shard.epoch,
             tenant=shard.tenant(task.tenant_id),
-            key=shard.key(task.tenant_id, task.key_id),
+            key=shard.key(task.tenant_id, task.holder_id),
             task=shard.task(task.id),
             slots=shard.slots(task.tenant_id, task.mode),
             key_slots=shard.slots(task.tenant_id, task.mode, task.family),

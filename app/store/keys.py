@@ -4,7 +4,8 @@ A tenant's records lie in one of `SHARD_COUNT` shards. All keys of a shard carry
 one script may touch a tenant's records and its shard's schedules, also on a cluster.
 
     rg:meta                        hash    schema, shard count, epoch; permanent
-    rg:key:{<sha256>}              hash    tenant, key id, mode of an API key; permanent
+    rg:key:{<sha256>}              hash    tenant, key id, mode of an API key; permanent. A browser
+                                           token's ends with it
     rg:{vendor}:polls:<vendor key> hash    read budget of a vendor key; expires when it is whole
     rg:{vendor}:claim:<vendor id>  string  the doubtful task it is taken for; expires after a minute
     rg:{vendor}:balance            string  the last look at the vendor's balance; 40 days
@@ -14,9 +15,12 @@ one script may touch a tenant's records and its shard's schedules, also on a clu
     rg:{sNN}:epoch                 string  the store's identity, checked by every create; permanent
     rg:{sNN}:marks                 hash    the last marks of admissions and dispatches; permanent
     rg:{sNN}:tenants               set     tenant ids of the shard; permanent
+    rg:{sNN}:origins               hash    tenant to the origins of its pages; permanent
     rg:{sNN}:tenant:<tenant>       hash    name, group, state, limits; permanent
     rg:{sNN}:keys:<tenant>         set     ids of the tenant's API keys; permanent
-    rg:{sNN}:key:<tenant>:<key>    hash    state, expiry, limits of an API key; permanent
+    rg:{sNN}:key:<tenant>:<key>    hash    state, expiry, limits of an API key; permanent. A browser
+                                           token's, `<key>~<token>`, ends with it
+    rg:{sNN}:tokens:<tenant>:<key> zset    a key's browser tokens by their end; ends with the last
     rg:{sNN}:task:<task>           hash    one task; no expiry while open, then the retention time
     rg:{sNN}:ledger:<task>         list    every movement of the task's money; lives as the task
     rg:{sNN}:story:<task>          list    what an operator reads of a task's way; lives as the task
@@ -34,6 +38,16 @@ one script may touch a tenant's records and its shard's schedules, also on a clu
     rg:{sNN}:sends                 zset    tasks being sent, by the time of their doubt; permanent
     rg:{sNN}:doubts                zset    tasks in doubt by the time of the next step; permanent
     rg:{sNN}:retires               zset    finished tasks by the time they are forgotten; permanent
+    rg:{sNN}:deliveries            zset    receivers with messages to come, by the next; permanent
+    rg:{sNN}:delivering            zset    receivers being told, by the end of the lease; permanent
+    rg:{sNN}:news:<tenant>:<mode>  stream  the last 1,000 changes of its tasks; a day after the last
+    rg:{sNN}:webhooks:<tenant>:…   hash    what its endpoints want to be told; permanent
+    rg:{sNN}:webhook:<tenant>:…    hash    a webhook endpoint; permanent
+    rg:{sNN}:message:<message>     hash    what is delivered; 14 days
+    rg:{sNN}:due:<tenant>:…        zset    messages of a receiver by the next try; empties itself
+    rg:{sNN}:log:<tenant>:…        zset    messages of a receiver by creation time; 14 days
+    rg:{sNN}:delivery:<receiver>:… hash    how a message fares with a receiver; 14 days
+    rg:{sNN}:attempts:<receiver>:… list    what each attempt met with; 14 days
     rg:{sNN}:audit                 stream  what operators did to tenants of the shard; permanent
 """
 
@@ -53,14 +67,16 @@ LAST_BALANCE: Final = "rg:{vendor}:balance"
 TURN_OF_BALANCE: Final = "rg:{vendor}:balance_turn"
 LAST_STOCK: Final = "rg:{vendor}:stock"
 TURN_OF_STOCK: Final = "rg:{vendor}:stock_turn"
+NEWS_CHANNEL: Final = "rg:news"
+"""Pub/sub: `<tenant> <mode> <task>` after news, `!<tenant>` after a change of tenant or keys."""
 
 LIST_NAMES: Final[tuple[ListName, ...]] = get_args(ListName)
 
 PERMANENT_PATTERNS: Final = (
     r"rg:meta",
     r"rg:key:\{[0-9a-f]{64}\}",
-    r"rg:\{s\d\d\}:(epoch|marks|tenants|polls|sends|doubts|dispatch|retires|audit)",
-    r"rg:\{s\d\d\}:(tenant|keys|key|list):.+",
+    r"rg:\{s\d\d\}:(epoch|marks|tenants|origins|polls|sends|doubts|dispatch|retires|deliveries|delivering|audit)",
+    r"rg:\{s\d\d\}:(tenant|keys|key|list|webhooks|webhook|due):.+",
 )
 """Keys that are meant to have no expiry, whatever happens."""
 
@@ -121,6 +137,11 @@ class Shard:
         return self._name("tenants")
 
     @property
+    def origins(self) -> str:
+        """Hash: tenant id to the origins of the pages that may call for it, between blanks."""
+        return self._name("origins")
+
+    @property
     def polls(self) -> str:
         """Sorted set: task id by time of the next status read."""
         return self._name("polls")
@@ -146,6 +167,16 @@ class Shard:
         return self._name("retires")
 
     @property
+    def deliveries(self) -> str:
+        """Sorted set: `<tenant> <mode> <target>` by the time of its earliest message."""
+        return self._name("deliveries")
+
+    @property
+    def delivering(self) -> str:
+        """Sorted set: `<tenant> <mode> <target>` by the end of its process's lease on it."""
+        return self._name("delivering")
+
+    @property
     def audit(self) -> str:
         """Stream: acts of operators, oldest first."""
         return self._name("audit")
@@ -162,6 +193,10 @@ class Shard:
         """Hash: an API key."""
         return self._name(f"key:{tenant_id}:{key_id}")
 
+    def tokens(self, tenant_id: str, key_id: str) -> str:
+        """Sorted set: ids of the browser tokens minted with a key, by their end."""
+        return self._name(f"tokens:{tenant_id}:{key_id}")
+
     def task(self, task_id: str) -> str:
         """Hash: a task."""
         return self._name(f"task:{task_id}")
@@ -177,6 +212,38 @@ class Shard:
     def notice(self, task_id: str) -> str:
         """String: a vendor's notice about the task was heeded lately."""
         return self._name(f"notice:{task_id}")
+
+    def news(self, tenant_id: str, mode: str) -> str:
+        """Stream: every change of what the tasks of a tenant's mode show."""
+        return self._name(f"news:{tenant_id}:{mode}")
+
+    def webhooks(self, tenant_id: str, mode: str) -> str:
+        """Hash: endpoint id to `on` or `off` and, between commas, the events it is told of."""
+        return self._name(f"webhooks:{tenant_id}:{mode}")
+
+    def webhook(self, tenant_id: str, endpoint_id: str) -> str:
+        """Hash: a webhook endpoint."""
+        return self._name(f"webhook:{tenant_id}:{endpoint_id}")
+
+    def message(self, message_id: str) -> str:
+        """Hash: event, task, instant and body of a message to be delivered."""
+        return self._name(f"message:{message_id}")
+
+    def due(self, tenant_id: str, mode: str, target: str) -> str:
+        """Sorted set: message ids of a receiver by the time of their next try."""
+        return self._name(f"due:{tenant_id}:{mode}:{target}")
+
+    def log(self, tenant_id: str, mode: str, target: str) -> str:
+        """Sorted set: message ids of a receiver by the time they were made."""
+        return self._name(f"log:{tenant_id}:{mode}:{target}")
+
+    def delivery(self, target: str, message_id: str) -> str:
+        """Hash: how a message fares with a receiver; none as long as it was never tried."""
+        return self._name(f"delivery:{target}:{message_id}")
+
+    def attempts(self, target: str, message_id: str) -> str:
+        """List: what each attempt met with, newest last."""
+        return self._name(f"attempts:{target}:{message_id}")
 
     def queue(self, tenant_id: str, mode: str) -> str:
         """Sorted set: a tenant's queued tasks by their place."""

@@ -166,7 +166,7 @@ class Meter:
             now_ms=now_ms,
             epoch_id=self._epoch_id,
             wanted=wanted,
-            lease_id=f"{self._process}:{caller.family}",
+            lease_id=f"{self._process}:{caller.key_id}",
             life_ms=SHARE_LIFE_MS,
         )
         if outcome == b"refused":

@@ -16,7 +16,9 @@ from app.errors import (
     RateLimited,
     StoreForeign,
     TenantDisabled,
+    TokenSpent,
     TooManyInFlight,
+    TooManyTokens,
 )
 
 REFUSALS: Final[dict[str, type[GatewayError]]] = {
@@ -34,6 +36,8 @@ REFUSALS: Final[dict[str, type[GatewayError]]] = {
         PriceUnknown,
         QueueFull,
         CreditExhausted,
+        TokenSpent,
+        TooManyTokens,
     )
 }
 

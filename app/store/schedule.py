@@ -11,7 +11,7 @@ from app.store.identity import StoreIdentity
 from app.store.keys import ALL_SHARDS, Shard
 from app.store.scripts import Script, store_errors
 
-ScheduleName = Literal["polls", "sends", "doubts", "dispatch", "retires"]
+ScheduleName = Literal["polls", "sends", "doubts", "dispatch", "retires", "deliveries"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,14 @@ class Due:
 class Schedules:
     """The schedules an engine works through."""
 
-    NAMES: tuple[ScheduleName, ...] = ("sends", "dispatch", "polls", "doubts", "retires")
+    NAMES: tuple[ScheduleName, ...] = (
+        "sends",
+        "dispatch",
+        "polls",
+        "doubts",
+        "deliveries",
+        "retires",
+    )
 
     def __init__(self, redis: Redis, identity: StoreIdentity) -> None:
         self._redis, self._identity = redis, identity

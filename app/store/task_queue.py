@@ -86,7 +86,7 @@ class TaskQueue:
             epoch=shard.epoch,
             marks=shard.marks,
             tenant=shard.tenant(task.tenant_id),
-            key=shard.key(task.tenant_id, task.key_id),
+            key=shard.key(task.tenant_id, task.holder_id),
             **_places(task),
             request=shard.request(task.id),
             sends=shard.sends,
@@ -159,4 +159,5 @@ def _places(task: Task) -> dict[str, str]:
         "queue": shard.queue(task.tenant_id, task.mode),
         "story": shard.story(task.id),
         "dispatch": shard.dispatch,
+        "news": shard.news(task.tenant_id, task.mode),
     }

@@ -23,12 +23,14 @@ from app.store.scripts import Script
 class TaskRead:
     """One task as a caller sees it.
 
-    `vendor_id` is "" until the vendor has it, and never shown.
+    `vendor_id` is "" until the vendor has it, and never shown. `subject` is the one whose browser
+    tokens see it beside the keys of its tenant; "" for none.
     """
 
     body: bytes
     state: TaskState
     vendor_id: str
+    subject: str = ""
 
     @property
     def finished(self) -> bool:
@@ -49,7 +51,7 @@ class TaskReads:
         """Return one task of a caller.
 
         Raises:
-            TaskNotFound: unknown, expired, of another tenant, or of the tenant's other mode.
+            TaskNotFound: unknown, expired, of another tenant or subject, or of the other mode.
             InvalidKey: the key was revoked or has expired.
             TenantDisabled: the operator switched the tenant off.
             StoreForeign: the store was emptied or exchanged; nothing can be said of the task.
@@ -64,14 +66,18 @@ class TaskReads:
             task_id=task_id,
             tenant_id=caller.tenant_id,
             mode=caller.mode,
+            subject=caller.subject,
         )
         if outcome == b"refused":
             raise refusal(rest[0])
         if outcome == b"unknown":
             raise TaskNotFound
-        body, word, vendor_id, position = rest
+        body, word, vendor_id, position, subject = rest
         return TaskRead(
-            with_queue_position(body, position), TaskState(word.decode()), vendor_id.decode()
+            with_queue_position(body, position),
+            TaskState(word.decode()),
+            vendor_id.decode(),
+            subject.decode(),
         )
 
     async def several(self, task_ids: list[str], *, caller: Caller, now_ms: int) -> list[bytes]:
@@ -89,6 +95,7 @@ class TaskReads:
             epoch_id=self._epoch_id,
             tenant_id=caller.tenant_id,
             mode=caller.mode,
+            subject=caller.subject,
         )
         if outcome == b"refused":
             raise refusal(rest[0])

@@ -13,7 +13,10 @@ from app.domain.tenant import Caller
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
-    """All that `admit` needs to know of a task that does not exist yet."""
+    """All that `admit` needs to know of a task that does not exist yet.
+
+    `callback` is the receiver and the address that its end is told to, "" for none.
+    """
 
     id: str
     caller: Caller
@@ -27,6 +30,7 @@ class NewTask:
     request_body: str
     idempotency: str
     fingerprint: str
+    callback: str = ""
 
     def admitted(self, *, now_ms: int, group: str) -> Task:
         """Return the record that an admission at `now_ms` writes."""

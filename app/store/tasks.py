@@ -6,6 +6,7 @@ from typing import Final
 
 from redis.asyncio import Redis
 
+from app.domain.contract import news_of
 from app.domain.listing import ListName
 from app.domain.task import FINAL, Task, check_arrow
 from app.domain.tenant import Caller
@@ -153,6 +154,7 @@ class TaskStore(TaskRecords):
             family=task.family,
             model=task.model,
             audit=shard.audit,
+            **_told(task, acceptance.body),
             entry=acceptance.act.entry() if acceptance.act else "",
         )
         if outcome == b"stale":
@@ -218,6 +220,7 @@ class TaskStore(TaskRecords):
             day=day,
             month=month,
             **_lists_at_the_end(task, change),
+            **_told(task, change.body),
             now_ms=now_ms,
             task_id=task.id,
             version=task.version,
@@ -318,6 +321,8 @@ def _admit_values(new: NewTask, now_ms: int) -> dict[str, str | int | bytes]:
         "family": caller.family,
         "mode": caller.mode,
         "model": new.model,
+        "subject": caller.subject,
+        "callback": new.callback,
         "vendor_key": new.vendor_key_id,
         "hold": new.held_microcredits,
         "price_known": int(new.price_is_known),
@@ -336,6 +341,18 @@ def _admit_values(new: NewTask, now_ms: int) -> dict[str, str | int | bytes]:
         "usage_ttl_ms": USAGE_TTL_MS,
         "look_ms": now_ms + QUEUE_LOOK_MS,
         "queue_member": QueueName(caller.tenant_id, caller.mode).member(),
+    }
+
+
+def _told(task: Task, body: bytes) -> dict[str, str]:
+    """Return who is told of a new answer of a task, and of what."""
+    shard, news = Shard.of(task.tenant_id), news_of(task.body, body)
+    return {
+        "news": shard.news(task.tenant_id, task.mode),
+        "webhooks": shard.webhooks(task.tenant_id, task.mode),
+        "deliveries": shard.deliveries,
+        "event": news.event,
+        "notice": news.notice,
     }
 
 

@@ -17,9 +17,11 @@ from app.flows.cancel import CallOff, CancelTask
 from app.flows.compare_balance import CompareBalance
 from app.flows.dispatch import DispatchTasks
 from app.flows.doubt import WorkOffDoubts
+from app.flows.follow import FollowNews
 from app.flows.forget import ForgetTasks
 from app.flows.heed import HeedNotice
 from app.flows.look import LookAtVendor
+from app.flows.mint_token import MintToken
 from app.flows.poll import PollTasks, ReadPlaces
 from app.flows.recover import RecoverSends
 from app.flows.resolve import ResolveDoubt
@@ -35,6 +37,7 @@ from app.store.poll_budget import PollBudget
 from app.store.schedule import ScheduleName, Schedules
 from app.telemetry import Metrics, redactor
 from app.upstream.client import VendorClient
+from app.wiring.live import following
 from app.wiring.models import built_in_catalogue as built_in_catalogue
 from app.wiring.models import load_catalogue as load_catalogue
 from app.wiring.operators import resolving
@@ -42,6 +45,7 @@ from app.wiring.stores import Store as Store
 from app.wiring.stores import admin_token_of as admin_token_of
 from app.wiring.stores import open_store as open_store
 from app.wiring.vendors import live_vendor, sandbox_vendor
+from app.wiring.webhooks import Delivering, counting, delivering, drain, open_delivering
 from app.worker import Chore, Engine, Flow
 
 LAST_SENDS_S = 3.0
@@ -51,6 +55,7 @@ STOCK_EVERY_S = 60.0
 DOUBTS_EVERY_S = 15.0
 """So that an alarm can go off a minute after a doubt began, with the time that watching takes."""
 
+DELIVERIES_EVERY_S = 15.0
 BALANCE_EVERY_S = 600.0
 """How often it is looked whether a day has passed since the last comparison, seconds."""
 
@@ -67,7 +72,10 @@ class Gateway:
     cancel: CancelTask
     resolve: ResolveDoubt
     heed: HeedNotice
+    follow: FollowNews
+    mint: MintToken
     running: DetachedWork
+    delivering: DetachedWork
     engine: Engine
     metrics: Metrics
     admin_token: str | None = None
@@ -98,9 +106,14 @@ async def open_gateway(
             stack.push_async_callback(vendor.aclose)
         health: dict[Mode, VendorHealth] = {"live": VendorHealth(), "test": VendorHealth()}
         running = DetachedWork(limit=settings.vendor.max_in_flight)
-        stack.push_async_callback(running.drain, min(LAST_SENDS_S, settings.drain_s))
+        outgoing = open_delivering(settings)
+        stack.push_async_callback(outgoing.sender.aclose)
+        grace_s = min(LAST_SENDS_S, settings.drain_s)
+        stack.push_async_callback(drain, running, outgoing.running, grace_s=grace_s)
         store = replace(store, clock=clock or store.clock)
-        gateway = _assemble(_Parts(settings, store, catalogue, vendors, health, running, metrics))
+        parts = _Parts(settings, store, catalogue, vendors, health, running, outgoing, metrics)
+        gateway = _assemble(parts)
+        await stack.enter_async_context(gateway.follow.running())
         yield replace(gateway, admin_token=admin_token_of(settings))
 
 
@@ -114,6 +127,7 @@ class _Parts:
     vendors: dict[Mode, VendorClient]
     health: dict[Mode, VendorHealth]
     running: DetachedWork
+    outgoing: Delivering
     metrics: Metrics
 
     @property
@@ -183,6 +197,7 @@ def _assemble(parts: _Parts) -> Gateway:
         catalogue=parts.catalogue,
         submit=SubmitVideo(
             catalogue=parts.catalogue,
+            targets=parts.store.webhook_terms.targets,
             tasks=store.tasks,
             reads=store.reads,
             send=parts.send,
@@ -201,7 +216,10 @@ def _assemble(parts: _Parts) -> Gateway:
             secret=store.callback_secret,
             metrics=metrics,
         ),
+        follow=following(parts.settings.live, store, metrics),
+        mint=MintToken(parts.catalogue, store.accounts, store.tokens, clock),
         running=parts.running,
+        delivering=parts.outgoing.running,
         engine=Engine(schedules, _flows(parts, schedules), clock, metrics, _chores(parts)),
         metrics=metrics,
     )
@@ -214,6 +232,7 @@ def _flows(parts: _Parts, schedules: Schedules) -> dict[ScheduleName, Flow]:
         "polls": _polling(parts, schedules),
         "sends": RecoverSends(store.tasks, schedules, clock, metrics),
         "retires": ForgetTasks(store.tasks, schedules, clock),
+        "deliveries": delivering(parts.settings, store, parts.outgoing, metrics),
         "dispatch": DispatchTasks(
             tasks=store.tasks,
             queue=store.queue,
@@ -254,6 +273,7 @@ def _chores(parts: _Parts) -> tuple[Chore, ...]:
     return (
         Chore("stock", STOCK_EVERY_S, TakeStock(stocks, drifts, clock, metrics)),
         Chore("doubts", DOUBTS_EVERY_S, CountDoubts(store.tasks, store.doubts, clock, metrics)),
+        Chore("deliveries", DELIVERIES_EVERY_S, counting(store, metrics)),
         Chore(
             "balance",
             BALANCE_EVERY_S,

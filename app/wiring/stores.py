@@ -10,25 +10,33 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from app.clock import Clock, HeldClock, StoreClock
+from app.domain.targets import TargetPolicy
 from app.flows.manage_keys import ManageKeys
 from app.flows.manage_tenants import ManageTenants
+from app.flows.manage_webhooks import ManageWebhooks, WebhookTerms
 from app.settings import PREFIX, Settings, SettingsRefused, check_admin_token
 from app.store.account import AccountStore
 from app.store.admin_token import FILE_NAME, kept_admin_token
 from app.store.api_keys import KeyStore
 from app.store.audit import AuditLog
 from app.store.connect import connect
+from app.store.deliveries import DeliveryStore
+from app.store.delivery_queue import DeliveryQueue
 from app.store.doubts import DoubtStore
 from app.store.embedded import open_embedded
 from app.store.epoch import settle_epoch
 from app.store.identity import StoreIdentity
 from app.store.meter import Meter
+from app.store.news import NewsReads
 from app.store.notices import callback_secret
+from app.store.origins import OriginIndex
 from app.store.task_queue import TaskQueue
 from app.store.task_reads import TaskReads
 from app.store.tasks import TaskStore
 from app.store.tenants import TenantStore
 from app.store.time import sample_time
+from app.store.tokens import TokenStore
+from app.store.webhooks import WebhookStore
 from app.telemetry import redactor
 
 _DAY_MS = 86_400_000
@@ -46,6 +54,8 @@ class Store:
     clock: Clock
     tenants: TenantStore
     keys: KeyStore
+    tokens: TokenStore
+    origins: OriginIndex
     audit: AuditLog
     accounts: AccountStore
     meter: Meter
@@ -53,7 +63,12 @@ class Store:
     queue: TaskQueue
     doubts: DoubtStore
     reads: TaskReads
+    news: NewsReads
     callback_secret: bytes
+    webhooks: WebhookStore
+    deliveries: DeliveryStore
+    delivery_queue: DeliveryQueue
+    webhook_terms: WebhookTerms
 
     @property
     def manage_tenants(self) -> ManageTenants:
@@ -64,6 +79,13 @@ class Store:
     def manage_keys(self) -> ManageKeys:
         """What operators do to keys."""
         return ManageKeys(self.tenants, self.keys, self.clock)
+
+    @property
+    def manage_webhooks(self) -> ManageWebhooks:
+        """What tenants, and operators for them, do to webhook endpoints."""
+        return ManageWebhooks(
+            self.webhooks, self.deliveries, self.audit, self.clock, self.webhook_terms
+        )
 
 
 @asynccontextmanager
@@ -93,15 +115,28 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             clock=await _start_clock(redis, settings),
             tenants=TenantStore(redis, epoch_id),
             keys=KeyStore(redis, epoch_id),
+            tokens=TokenStore(redis, epoch_id),
+            origins=await OriginIndex.opened(redis, epoch_id),
             audit=AuditLog(redis, epoch_id),
             accounts=AccountStore(redis, epoch_id),
             meter=Meter(redis, epoch_id),
             reads=TaskReads(redis, epoch_id),
+            news=NewsReads(redis, epoch_id),
             queue=TaskQueue(redis, identity),
             callback_secret=await callback_secret(redis),
             doubts=DoubtStore(redis, epoch_id),
+            webhooks=WebhookStore(redis, epoch_id),
+            deliveries=DeliveryStore(redis, epoch_id),
+            delivery_queue=DeliveryQueue(redis),
+            webhook_terms=WebhookTerms(targets_of(settings), settings.webhook.max_endpoints),
             tasks=TaskStore(redis, identity, retention_ms=settings.retention_days * _DAY_MS),
         )
+
+
+def targets_of(settings: Settings) -> TargetPolicy:
+    """Return where notices of tenants may go."""
+    webhook = settings.webhook
+    return TargetPolicy.parse(webhook.allow_networks, allow_http=webhook.allow_http)
 
 
 def _connect(url: str, settings: Settings) -> Redis:

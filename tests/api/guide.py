@@ -15,16 +15,23 @@ import httpx2
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = DOCS / "api.md"
 OPERATORS_GUIDE = DOCS / "admin-api.md"
+BROWSERS_GUIDE = DOCS / "browsers.md"
+WEBHOOKS_GUIDE = DOCS / "webhooks.md"
 
 VOLATILE = (
     (r"task-unified-[0-9]{10}-[0-9a-z]+", "<task>"),
     (r"vk_[0-9a-z]+", "<vendor key>"),
+    (r"we_[0-9a-z]{16}", "<webhook>"),
+    (r"msg_[0-9a-z]{25}_", "msg_<task>_"),
+    (r'"(disabled_at|next_attempt_at)": [0-9]{10}', r'"\1": <second>'),
     (r"req_[0-9a-f]{24}", "<request>"),
     (r'"(created|created_at)": ?[0-9]{10}', r'"\1": <second>'),
     (r'"(date|from|to)": ?"[0-9]{4}-[0-9]{2}-[0-9]{2}"', r'"\1": <day>'),
     (r"chr_\w{8}#", "<character>"),
     (r"media\.example\.com/[0-9a-f]{16}/", "media.example.com/<folder>/"),
-    (r"key_[0-9a-z]{12}", "<key>"),
+    (r"key_[0-9a-z]{12}(~[0-9a-z]{12})?", "<key>"),
+    (r'"expires_at": [0-9]{10}', '"expires_at": <second>'),
+    (r"rgt_live_[0-9A-Za-z]{36}", "rgt_live_…"),
     (r"rg_live_[0-9A-Za-z]{36}", "rg_live_…"),
     (r"whsec_[A-Za-z0-9+/]{43}=", "whsec_…"),
     (r"\d{13}-\d+-\d+", "<entry>"),
@@ -69,9 +76,22 @@ class Example:
 
 def examples(guide: Path = GUIDE) -> Iterator[Example]:
     """Return the examples of a guide; each block of commands must be followed by its answer."""
-    fences = re.findall(
-        r"^```(\w+)\n(.*?)^```$", guide.read_text("utf-8"), re.DOTALL | re.MULTILINE
+    return examples_in(guide.read_text("utf-8"))
+
+
+def section(text: str, title: str) -> str:
+    """Return what stands below a heading of a guide, up to the next one of its rank."""
+    rank = title.partition(" ")[0]
+    found = re.search(
+        rf"^{re.escape(title)}\n(.*?)(?=^#{{1,{len(rank)}}} |\Z)", text, re.DOTALL | re.MULTILINE
     )
+    assert found is not None, f"there is no {title}"
+    return found[1]
+
+
+def examples_in(text: str) -> Iterator[Example]:
+    """Return the examples of a part of a guide."""
+    fences = re.findall(r"^```(sh|http)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     assert [kind for kind, _ in fences] == ["sh", "http"] * (len(fences) // 2)
     for (_, commands), (_, answer) in zip(fences[::2], fences[1::2], strict=True):
         yield Example(tuple(_commands(commands)), answer)

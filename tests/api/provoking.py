@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import httpx2
 from pydantic import SecretStr
@@ -13,49 +11,16 @@ from pydantic import SecretStr
 from app import errors
 from app.domain.catalogue import Catalogue
 from app.domain.ids import mint_api_key
-from app.errors import GatewayError
 from app.wiring import built_in_catalogue
+from tests.api import provoking_pages  # noqa: F401 - enters its ways
 from tests.api.asking import UNKNOWN_ID, bearer, post_bytes
 from tests.api.operating import DOUBTS, TENANTS, WITH_ADMIN, WRITTEN_OFF, Operator
-from tests.support.bed import CREATE_PATH, Bed, character
-from tests.support.redis_server import RedisServer
+from tests.api.subscribing import UNKNOWN_WEBHOOK, subscriber
+from tests.api.ways import WAYS as WAYS
+from tests.api.ways import Scene as Scene
+from tests.api.ways import leads_to
+from tests.support.bed import CREATE_PATH, character
 from tests.support.wait import wait_until
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """A gateway, and the store under it."""
-
-    bed: Bed
-    server: RedisServer
-
-
-Act = Callable[[Scene], Awaitable[httpx2.Response]]
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How to get an error: settings, what to do, and how many tasks the vendor makes on the way."""
-
-    act: Act
-    settings: dict[str, Any]
-    tasks_made: int
-
-
-WAYS: dict[str, Way] = {}
-"""By reason."""
-
-
-def leads_to(
-    error: type[GatewayError], *, tasks_made: int = 0, **settings: Any
-) -> Callable[[Act], Act]:
-    """Enter a function as the way to `error`."""
-
-    def enter(act: Act) -> Act:
-        WAYS[error.reason] = Way(act, settings, tasks_made)
-        return act
-
-    return enter
 
 
 @leads_to(errors.InvalidRequest)
@@ -135,6 +100,36 @@ async def ask_for_no_such_model(scene: Scene) -> httpx2.Response:
 async def read_what_was_never_made(scene: Scene) -> httpx2.Response:
     """Ask for an id of the right shape."""
     return await scene.bed.read(await scene.bed.key(), UNKNOWN_ID)
+
+
+@leads_to(errors.WebhookNotFound)
+async def delete_a_webhook_there_is_not(scene: Scene) -> httpx2.Response:
+    """Name an endpoint that nobody made."""
+    return await (await subscriber(scene.bed)).ask("DELETE", f"/{UNKNOWN_WEBHOOK}")
+
+
+@leads_to(errors.DeliveryNotFound)
+async def redeliver_what_was_never_told(scene: Scene) -> httpx2.Response:
+    """Name a message that was never made."""
+    asking = await subscriber(scene.bed)
+    made = await asking.webhook()
+    return await asking.ask("POST", f"/{made['id']}/redeliver", json={"id": "msg_1"})
+
+
+@leads_to(errors.TooManyWebhooks, webhook={"max_endpoints": 1})
+async def make_a_webhook_too_many(scene: Scene) -> httpx2.Response:
+    """Make a second one where one is allowed."""
+    asking = await subscriber(scene.bed)
+    made = await asking.webhook()
+    return await asking.ask("POST", json={"url": made["url"]})
+
+
+@leads_to(errors.WebhookDisabled)
+async def try_a_disabled_webhook(scene: Scene) -> httpx2.Response:
+    """Ask for a test of an endpoint that is told nothing."""
+    asking = await subscriber(scene.bed)
+    made = await asking.webhook(disabled=True)
+    return await asking.ask("POST", f"/{made['id']}/test")
 
 
 @leads_to(errors.TenantNotFound, **WITH_ADMIN)

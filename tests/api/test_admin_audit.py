@@ -33,6 +33,7 @@ async def acts_since(operator: Operator, known: list[dict[str, Any]]) -> list[di
                 "group": "vip",
                 "disabled": False,
                 "limits": NO_TENANT_LIMITS,
+                "origins": [],
             },
         ),
         (

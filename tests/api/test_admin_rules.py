@@ -73,6 +73,11 @@ BAD_TENANTS: list[tuple[str, Any, str]] = [
         for bad in ("", "x" * 65, " vip", "-vip", "Größe", 'vip"', "vip\n")
     ),
     ("group", [], "string"),
+    ("origins", "https://a.example", "list"),
+    ("origins", [f"https://{n}.a.example" for n in range(51)], "50"),
+    ("origins[0]", ["https://a.example/"], "before the path"),
+    ("origins[1]", ["https://a.example", "null"], "one site"),
+    ("origins[0]", [5], "string"),
     *(("disabled", bad, "boolean") for bad in ("true", 1, 0, [])),
     ("state", "disabled", "disabled"),
     ("webhook_secret", "whsec_x", "limits"),

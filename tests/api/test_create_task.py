@@ -130,15 +130,36 @@ async def test_the_vendor_is_told_nothing_of_the_caller(bed: Bed) -> None:
     assert [text for text in leaked if text in sent] == []
 
 
-async def test_a_callback_address_is_refused_with_the_reason(bed: Bed) -> None:
-    """Better than a promise nobody keeps: the caller learns that it has to read the task."""
+async def test_a_callback_address_stays_here(bed: Bed) -> None:
+    """The gateway calls it back itself: the vendor is sent everything but this."""
     body = character(callback_url="https://example.com/done?sig=1")
 
-    answer = await bed.create(await bed.key(), body)
+    await bed.created(await bed.key(), body)
+
+    (heard,) = bed.vendor.creates()
+    assert heard["body"] == character()
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("http://example.com/done", "https"),
+        ("https://127.0.0.1/done", "public"),
+        ("https://example.com:8443/done", "443"),
+        ("https://me:secret@example.com/done", "user"),
+        (17, "string"),
+    ],
+)
+async def test_a_callback_address_that_may_not_be_called_is_refused(
+    bed: Bed, address: object, told: str
+) -> None:
+    """At once and by name, before anything is held or sent; a password in it is not repeated."""
+    answer = await bed.create(await bed.key(), character(callback_url=address))
 
     assert answer.status_code == 400
     assert error_of(answer)["param"] == "callback_url"
-    assert "read the task" in error_of(answer)["message"]
+    assert told in error_of(answer)["message"]
+    assert "secret" not in answer.text
     assert bed.vendor.journal() == []
 
 

@@ -19,6 +19,8 @@ from tests.support.redis_server import RedisServer
 TELLS_NOTHING = {
     "invalid_key": "nobody is known who could be told",
     "tenant_disabled": "there is nothing it may do at any rate",
+    "origin_not_allowed": "the page may not even read that it was refused",
+    "token_scope": "a browser token that is not for a call is not looked at",
     "internal_error": "a defect has no time to look anything up",
     "store_unavailable": "the rates are in the store",
     "store_foreign": "they were",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -37,17 +38,20 @@ class Entry:
     """How a route is asked: with a task's id, in every way there is, and for what is one's own.
 
     `views` must show the same before and after whatever others do. `found` is the status of the
-    answer for an own task that has ended.
+    answer for an own task that has ended. `elsewhere`: it takes other ids, and that file tests it.
     """
 
     with_id: tuple[Callable[[str], Sent], ...] = ()
     views: tuple[str, ...] = ()
     found: int = 200
+    elsewhere: str = ""
 
 
 def _naming(field_name: str) -> Callable[[str], Sent]:
     return lambda task_id: Sent(CREATE_PATH, character(**{field_name: task_id}))
 
+
+WEBHOOKS = Entry(elsewhere="test_webhook_tenancy.py")
 
 ROUTES: dict[tuple[str, str], Entry] = {
     ("POST", CREATE_PATH): Entry(
@@ -89,6 +93,18 @@ ROUTES: dict[tuple[str, str], Entry] = {
     ("GET", "/v1/models"): Entry(views=("/v1/models",)),
     ("GET", "/v1/credits"): Entry(views=("/v1/credits",)),
     ("GET", "/v1/usage"): Entry(views=("/v1/usage", "/v1/usage?from=2026-01-01&to=2026-12-31")),
+    ("GET", "/v1/webhooks"): Entry(views=("/v1/webhooks",)),
+    ("POST", "/v1/webhooks"): WEBHOOKS,
+    ("GET", "/v1/webhooks/{webhook_id}"): WEBHOOKS,
+    ("PATCH", "/v1/webhooks/{webhook_id}"): WEBHOOKS,
+    ("DELETE", "/v1/webhooks/{webhook_id}"): WEBHOOKS,
+    ("POST", "/v1/webhooks/{webhook_id}/rotate"): WEBHOOKS,
+    ("POST", "/v1/webhooks/{webhook_id}/test"): WEBHOOKS,
+    ("POST", "/v1/webhooks/{webhook_id}/redeliver"): WEBHOOKS,
+    ("GET", "/v1/webhooks/{webhook_id}/deliveries"): WEBHOOKS,
+    ("GET", "/v1/tasks/{task_id}/events"): Entry(elsewhere="test_live_task.py"),
+    ("GET", "/v1/events"): Entry(elsewhere="test_live_tenant.py"),
+    ("POST", "/v1/tokens"): Entry(elsewhere="test_tokens.py"),
 }
 """Every route that takes a tenant's key. Whoever adds one says here how it is asked."""
 
@@ -190,9 +206,11 @@ def test_every_route_of_tenants_says_how_it_is_asked(bed: Bed) -> None:
     }
 
     assert ROUTES.keys() == served == described
-    assert all(entry.with_id or entry.views for entry in ROUTES.values())
+    assert all(entry.with_id or entry.views or entry.elsewhere for entry in ROUTES.values())
+    files = {entry.elsewhere for entry in ROUTES.values() if entry.elsewhere}
+    assert [name for name in files if not (Path(__file__).parent / name).is_file()] == []
     for (_, path), entry in ROUTES.items():
-        assert "{" not in path or entry.with_id, f"{path} takes an id"
+        assert "{" not in path or entry.with_id or entry.elsewhere, f"{path} takes an id"
 
 
 @pytest.mark.parametrize("caller", CALLERS)

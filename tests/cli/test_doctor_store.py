@@ -280,3 +280,20 @@ async def test_the_last_comparison_with_the_vendor_is_a_hint(
 
     assert f"the vendor counted 5 credits, we settled {settled // 1_000_000}" in found[identifier]
     assert KINDS[identifier].level is not Level.ERROR
+
+
+@pytest.mark.parametrize(("age_s", "is_late"), [(60, False), (300, True)])
+async def test_messages_that_nobody_sends_are_a_warning(
+    server: RedisServer, tmp_path: Path, age_s: int, is_late: bool
+) -> None:
+    """Two minutes are given: an engine looks twice a second."""
+    await claim(server.url, tmp_path)
+    shard, due_ms = Shard.of("acme"), StoreClock().now_ms() - age_s * 1000
+    server.call("ZADD", shard.deliveries, due_ms, "acme live we_0123456789abcdef")
+    server.call("ZADD", shard.due("acme", "live", "we_0123456789abcdef"), due_ms, "msg_x")
+
+    found = await found_in_store(server.url, tmp_path)
+
+    assert ("deliveries-late" in found) == is_late
+    if is_late:
+        assert "a message is due to webhooks, the oldest for 30" in found["deliveries-late"]

@@ -158,7 +158,13 @@ def test_a_display_name_is_one_printable_line(name):
 def test_a_tenant_is_shown_whole():
     """All that operators set, and no secret; what is not set of `when_…` is shown as it acts."""
     limits: dict[str, Any] = {"credits_per_day": "12.5", "models": ["sora-character"]}
-    tenant = Tenant(id="acme", name="Acme", group="studio", limits=TenantLimits.read(limits))
+    tenant = Tenant(
+        id="acme",
+        name="Acme",
+        group="studio",
+        limits=TenantLimits.read(limits),
+        origins=["https://app.example.com"],
+    )
 
     assert tenant.public() == {
         "id": "acme",
@@ -168,4 +174,5 @@ def test_a_tenant_is_shown_whole():
         "limits": dict.fromkeys(TenantLimits.model_fields)
         | {"when_full": "reject", "when_vendor_down": "reject", "when_in_doubt": "charge"}
         | limits,
+        "origins": ["https://app.example.com"],
     }

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from tests.api.browsing import APP, allow
 from tests.dropin.callers import BROWSER, Caller
 from tests.support.bed import CHARACTER, Bed, character
 
@@ -21,18 +22,19 @@ CALLING_CARDS = {
     "X-EvoLink-Package": "video-gen-skill",
     "X-EvoLink-Campaign": "autumn",
     "X-EvoLink-Touchpoint": "readme",
-    "Origin": "https://app.example.com",
-    "Referer": "https://app.example.com/videos",
+    "Origin": APP,
+    "Referer": f"{APP}/videos",
     "Cookie": "session=c0ffee",
     "Accept": "text/html,application/json;q=0.9,*/*;q=0.8",
     "Accept-Encoding": "gzip, deflate, br, zstd",
     "Accept-Language": "en-GB,en;q=0.5",
 }
-"""What programs, and the browsers some run in, say about themselves."""
+"""What programs, and the browsers some run in, say about themselves; `acme` names the origin."""
 
 
 async def test_what_programs_say_about_themselves_changes_nothing(bed: Bed, caller: Caller) -> None:
     """Created and read as without all that."""
+    await allow(bed, "acme", APP)
     caller.headers = CALLING_CARDS
 
     created = await caller.create(CHARACTER, Idempotency_Key=RUN_ID, X_Evo_Run_Id=RUN_ID)
@@ -45,6 +47,7 @@ async def test_what_programs_say_about_themselves_changes_nothing(bed: Bed, call
 
 async def test_what_programs_say_about_themselves_goes_no_further(bed: Bed, caller: Caller) -> None:
     """The vendor hears of neither the program nor its user: the gateway speaks for itself."""
+    await allow(bed, "acme", APP)
     caller.headers = CALLING_CARDS
 
     await caller.create(CHARACTER, Idempotency_Key=RUN_ID, X_Evo_Run_Id=RUN_ID)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.conftest import OpenBed
 from tests.support.auditor import audit, read_books
+from tests.support.bed import Bed
+from tests.support.hooks import LOOPBACK
+from tests.support.receiver import ReceiverServer, open_receiver
 from tests.support.vendor import Vendor
 
 
@@ -26,3 +30,18 @@ def audited(
     done = "open_gateway_bed" in request.fixturenames and store_url == redis_url
     if not done and request.node.get_closest_marker("unaudited") is None:
         assert audit(read_books(store_url), vendor.journal()) == []
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[ReceiverServer]:
+    """A receiver that takes whatever comes."""
+    async with open_receiver() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def hooked(open_gateway_bed: OpenBed, receiver: ReceiverServer) -> AsyncIterator[Bed]:
+    """A gateway that may deliver to this machine; what a receiver holds up ends before it does."""
+    async with open_gateway_bed(webhook=LOOPBACK) as opened:
+        yield opened
+        await receiver.end()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from app.store.keys import Shard
 from tests.conftest import OpenBed
 from tests.flows.doubting import called_back
-from tests.flows.watching import reason_of
 from tests.support.bed import Bed, character
 from tests.support.dictated_vendor import TASK, DictatedVendor, words
 from tests.support.vendor import Vendor
@@ -127,14 +125,12 @@ async def test_no_tenant_ever_sees_the_address(open_gateway_bed: OpenBed) -> Non
 
 @pytest.mark.parametrize("policy", ["documented", "always", "never"])
 @pytest.mark.parametrize("body", [DOCUMENTED, UNDOCUMENTED], ids=["documented", "undocumented"])
-async def test_a_tenants_own_address_is_still_refused(
+async def test_a_tenants_own_address_is_never_passed_on(
     open_gateway_bed: OpenBed, policy: str, body: dict[str, Any]
 ) -> None:
-    """It is neither taken for ours nor passed on; nothing is created."""
+    """Whatever the vendor is told, it is ours; the tenant's is for the gateway alone."""
     async with open_gateway_bed(public_url=URL, vendor={"callbacks": policy}) as bed:
         mine = body | {"callback_url": "https://example.com/hook"}
-        answer = await bed.create(await bed.key(), mine)
+        told = await address_told(bed, mine)
 
-        assert (answer.status_code, reason_of(answer)) == (400, "invalid_request")
-        assert json.loads(answer.content)["error"]["param"] == "callback_url"
-        assert bed.vendor.creates() == []
+        assert told is None or told.startswith(URL)

@@ -38,7 +38,9 @@ async def test_a_finished_task_is_unknown_after_its_retention(bed: Bed) -> None:
 
     assert (before.status_code, after.status_code) == (200, 404)
     stored = await everything(bed.gateway.store.redis)
-    assert not [name for name, kept in stored.items() if task_id in f"{name}{kept}"]
+    # News lasts a day, by the server's own clock, which does not move with the bed's.
+    kept = {name: value for name, value in stored.items() if ":news:" not in name}
+    assert not [name for name, value in kept.items() if task_id in f"{name}{value}"]
     assert usage["settled"] == 100_000
     await drop_what_outlives(bed, "acme")
 

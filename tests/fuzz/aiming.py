@@ -30,21 +30,27 @@ KEPT_TENANT = "caller"
 
 @dataclass(frozen=True)
 class Targets:
-    """What there is to be hit: a tenant, keys of it, tenants to delete, and the caller's tasks."""
+    """What there is to be hit: a tenant, keys of it, tenants to delete, and what the caller has."""
 
     caller_key: str
     tenant: str
     doomed: tuple[str, ...]
     keys: tuple[str, ...]
     task_ids: tuple[str, ...]
+    webhooks: tuple[str, ...]
+    doomed_webhooks: tuple[str, ...]
 
 
+DELETE_WEBHOOK = ("DELETE", "/v1/webhooks/{webhook_id}")
 DELETE_TENANT = ("DELETE", "/admin/v1/tenants/{tenant}")
 
 TASK_ID_PREFIX = "task-unified-"
 
 FAR_OFF_S = 4_102_444_800
 """The year 2100, unix seconds."""
+
+LONGEST_WAIT_S, SHORT_WAIT_S = 60, 0.01
+"""What the document permits, and what is enough here."""
 
 _VERBS = get_args(Verb)
 _A_COST = ("credits", "0.1")
@@ -54,6 +60,9 @@ _CREATE_NAME = re.compile(r'"[!-~]{1,255}"|[!#-~][!-~]{0,254}|"[!-~]{0,253}[!#-~
 
 _HOSTS = ("example.com", "media.example.com:8443", "bücher.example", "8.8.8.8", "[2606:4700::1111]")
 _PATHS = ("", "/", "/clip", "/a/b.mp4", "/A.MOV?x=1,2#f", "/%C3%BC.webm")
+_NOWHERE = ("http://127.0.0.1:9/hook", "HTTP://127.0.0.1:9", "http://[::1]:9/?a=1,2&b=%2F")
+"""Where notices may go: the gateway allows loopback, and nobody listens there."""
+
 _OTHER_URIS = ("data:image/png;base64,iVBORw0KGgo=", "asset://asset-20260101", "urn:x:y")
 
 
@@ -73,7 +82,12 @@ def teach_formats(targets: Targets) -> None:
         "media-url": urls,
         "uri": urls | st.sampled_from(_OTHER_URIS),
         "time-points": seconds | st.sampled_from(["0,2", "1", "0.25 ,2"]),
-        "task-id": st.sampled_from([*targets.task_ids, "task-unified-1767917446-" + "0" * 25]),
+        # The last of them was never sent, so nothing can be built on it.
+        "task-id": st.sampled_from([*targets.task_ids[:-1], "task-unified-1767917446-" + "0" * 25]),
+        "callback-url": st.sampled_from(_NOWHERE),
+        "instant": st.sampled_from(["2026-01-09T00:00:00Z", "2099-12-31T23:59:59.5+05:30"]),
+        "signing-secret": st.sampled_from(["whsec_" + "A" * 32, "whsec_" + "A" * 86 + "=="]),
+        "origin": st.sampled_from(["https://app.example.com", "http://localhost:3000"]),
         "date": days.map(date.isoformat),
         "date-time": st.sampled_from(["2099-01-01T00:00:00Z", "2099-12-31T23:59:59.5+05:30"]),
     }
@@ -93,9 +107,11 @@ def aimed(targets: Targets) -> Iterator[None]:
         aim.at_what_there_is(case)
         _leave_out_empty_values(case)
         _look_at_few_days(case)
+        _wait_little(case)
         _let_keys_live(case)
         _make_new_tenants(case)
         _resolve_with_what_is_needed(case)
+        _redeliver_one_or_many(case)
         aim.name_each_create(case)
 
     schemathesis.hook(before_call)
@@ -111,10 +127,12 @@ class _Aim:
     def __init__(self, targets: Targets) -> None:
         self._targets = targets
         self._doomed = iter(targets.doomed)
+        self._doomed_webhooks = iter(targets.doomed_webhooks)
+        self._webhooks = cycle(targets.webhooks)
         self._keys, self._tasks = cycle(targets.keys), cycle(targets.task_ids)
 
     def at_what_there_is(self, case: Case) -> None:
-        """Choose the tenant, the key or the task of the path."""
+        """Choose the tenant, the key, the webhook or the task of the path."""
         place = case.path_parameters
         # What one request has made and the next one uses must stay as it is.
         is_free = case.meta is None or case.meta.phase.name is not TestPhase.STATEFUL
@@ -125,6 +143,11 @@ class _Aim:
             if place["tenant"] == KEPT_TENANT or (is_free and _in_two_of_three(place)):
                 place["tenant"] = self._targets.tenant
                 place |= {"key": next(self._keys)} if "key" in place else {}
+        elif (case.method, case.operation.path) == DELETE_WEBHOOK:
+            # Those that are kept were made before: no request of the run knows them otherwise.
+            place["webhook_id"] = next(self._doomed_webhooks, "we_0123456789abcdef")
+        elif "webhook_id" in place and is_free and _in_two_of_three(place):
+            place["webhook_id"] = next(self._webhooks)
         elif str(place.get("task_id", "")).startswith(TASK_ID_PREFIX) and _in_two_of_three(place):
             place["task_id"] = next(self._tasks)
 
@@ -168,6 +191,19 @@ def _look_at_few_days(case: Case) -> None:
         case.query = {**case.query, "to": case.query["from"]}
 
 
+def _wait_little(case: Case) -> None:
+    """A time that can be waited for is cut to one that a run of thousands has, in plain digits."""
+    waited = case.query.get("wait") if case.query else None
+    match waited:
+        case [one]:
+            waited = one
+    if type(waited) in (int, float) or re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,20})?", str(waited)):
+        seconds = float(waited)
+        if 0 <= seconds <= LONGEST_WAIT_S:
+            # Other names are ignored, which nobody has told the generator.
+            case.query = {"wait": f"{min(seconds, SHORT_WAIT_S):.6f}"}
+
+
 def _let_keys_live(case: Case) -> None:
     """A key's end lies in the future."""
     body = case.body if isinstance(case.body, dict) else {}
@@ -198,3 +234,18 @@ def _resolve_with_what_is_needed(case: Case) -> None:
     if word != "accepted" and body.get("unseen") is True:
         body = {field: each for field, each in body.items() if field != "unseen"}
     case.body = body
+
+
+def _redeliver_one_or_many(case: Case) -> None:
+    """One message by its id alone, or those of a time, whose ends stand in order."""
+    body = case.body if isinstance(case.body, dict) else {}
+    if case.operation.path != "/v1/webhooks/{webhook_id}/redeliver":
+        return
+    if isinstance(body.get("id"), str):
+        body = {"id": body["id"]}
+    elif isinstance(case.body, dict) and body.get("since") is None:
+        body = {**body, "since": 0}
+    if "until" in body:
+        body = {name: value for name, value in body.items() if name != "until"}
+    if isinstance(case.body, dict):
+        case.body = body

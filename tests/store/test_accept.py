@@ -19,6 +19,9 @@ KEY = "1" * 64
 End = Callable[[Shelf, Task], Awaitable[None]]
 
 
+ACCEPTED = b'{"status":"pending","accepted":"yes"}'
+
+
 async def test_an_accepted_task_is_followed_from_now_on(shelf: Shelf) -> None:
     """It knows its vendor id and key, is due for its first read, and needs no body any more."""
     task = await shelf.admit(await shelf.caller())
@@ -94,7 +97,9 @@ async def test_accepting_again_changes_nothing(shelf: Shelf, idempotency: str) -
     first = await shelf.accept(task, held_microcredits=PRICE + 1)
     untouched = await everything(shelf.redis)
 
-    second = await shelf.accept(task, held_microcredits=PRICE + 1, body=b"another")
+    second = await shelf.accept(
+        task, held_microcredits=PRICE + 1, body=b'{"status":"pending","another":true}'
+    )
 
     assert second == first
     assert await everything(shelf.redis) == untouched
@@ -107,7 +112,9 @@ async def test_of_fifty_at_once_one_is_booked_and_all_say_the_same(shelves: list
 
     answers = await asyncio.gather(
         *(
-            shelves[n % 3].accept(task, held_microcredits=PRICE + 5, body=b'{"n":%d}' % n)
+            shelves[n % 3].accept(
+                task, held_microcredits=PRICE + 5, body=b'{"status":"pending","n":%d}' % n
+            )
             for n in range(50)
         )
     )
@@ -123,10 +130,10 @@ async def test_a_yes_that_comes_after_the_doubt_ends_it(shelf: Shelf, idempotenc
     task = await shelf.admit(await shelf.caller(), idempotency=idempotency)
     await shelf.move(task, TaskState.IN_DOUBT, due_ms=shelf.clock.now_ms())
 
-    answer = await shelf.accept(task, body=b"accepted")
+    answer = await shelf.accept(task, body=ACCEPTED)
 
     shard = Shard.of("acme")
-    assert answer == b"accepted"
+    assert answer == ACCEPTED
     assert (await shelf.reload(task)).state is TaskState.SUBMITTED
     assert await shelf.redis.zscore(shard.doubts, task.id) is None
     assert await shelf.redis.zscore(shard.polls, task.id) is not None
@@ -138,10 +145,10 @@ async def test_an_answer_given_in_the_meantime_stays_the_answer(shelf: Shelf) ->
     task = await shelf.admit(caller, idempotency=KEY)
     given = await shelf.tasks.remember(caller, task.id, KEY)
 
-    answer = await shelf.accept(task, body=b"accepted")
+    answer = await shelf.accept(task, body=ACCEPTED)
 
     assert answer == given == task.body
-    assert (await shelf.reload(task)).body == b"accepted"
+    assert (await shelf.reload(task)).body == ACCEPTED
 
 
 async def _completed(shelf: Shelf, task: Task) -> None:
@@ -161,7 +168,7 @@ async def test_a_finished_task_is_not_accepted_back_to_life(shelf: Shelf, end: E
     await end(shelf, task)
     untouched = await everything(shelf.redis)
 
-    await shelf.accept(task, held_microcredits=9 * PRICE, body=b"too late")
+    await shelf.accept(task, held_microcredits=9 * PRICE, body=b'{"status":"pending","late":true}')
 
     assert await everything(shelf.redis) == untouched
 

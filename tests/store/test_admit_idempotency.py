@@ -73,7 +73,7 @@ async def test_a_replay_is_the_first_answer_byte_for_byte(shelf: Shelf) -> None:
     """However far the task has come since, its create is answered as it was."""
     caller = await shelf.caller()
     task = await shelf.admit(caller, idempotency=KEY)
-    body = b'{"n":1.50,"\xc3\xa9":"\\u0041"}'
+    body = b'{"status":"pending","n":1.50,"\xc3\xa9":"\\u0041"}'
     await shelf.accept(task, body=body)
 
     replays = [await replayed(shelf, caller)]

@@ -20,11 +20,17 @@ from app.flows.manage_tenants import ManageTenants
 from app.store.connect import connect
 from app.store.epoch import settle_epoch
 from app.store.keys import ALL_SHARDS, Shard, windows
+from app.store.origins import OriginIndex
 from app.store.task_record import Retiring
 from app.store.time import sample_time
+from tests.store.hooking import FAULTY, OK, URL, Worker, hooks_on
 from tests.store.shelf import Shelf, open_shelf
+from tests.store.test_mint_token import mint
+from tests.store.test_origins import APP, named, seen
 from tests.support.auditor import audit, read_books
 from tests.support.bed import Bed, character, open_bed, settings_for
+from tests.support.events import Listening
+from tests.support.hooks import fresh_secret
 from tests.support.redis_server import RedisServer
 from tests.support.vendor import Vendor
 
@@ -61,10 +67,14 @@ async def act_on(shelf: Shelf, tenant_id: str) -> None:
     await shelf.limit(tenant_id, tasks_in_flight=1, reads_per_second=None)
     await tenants.show_secret(tenant_id, GATEWAY)
     await tenants.rotate_secret(tenant_id, Grace(), GATEWAY)
+    child = await mint(shelf, caller)
     rotated = await keys.rotate(tenant_id, caller.key_id, Grace(), GATEWAY)
+    orphan = await mint(shelf, caller.model_copy(update={"key_id": rotated.key.id}))
     await keys.revoke(tenant_id, rotated.key.id, GATEWAY)
+    assert await shelf.attempt(orphan) == "invalid_key"
     assert len(await keys.of_tenant(tenant_id)) == 2
     assert await shelf.attempt(caller) == "admitted"
+    assert await shelf.attempt(child) == "too_many_in_flight"
     await tenants.delete(tenant_id, force=True, by=GATEWAY)
     assert await shelf.attempt(caller) == "invalid_key"
 
@@ -138,6 +148,20 @@ async def test_operators_act_on_every_shard_of_a_cluster(
         assert await shelf.tenants.all() == []
 
 
+async def test_origins_of_every_shard_of_a_cluster_are_known(
+    cluster: RedisServer, tmp_path: Path, clock: HeldClock
+) -> None:
+    """They are read from all shards at once."""
+    tenant_ids = [f"tenant-{n:02d}" for n in range(20)]
+    async with open_shelf(cluster.url, tmp_path, clock) as shelf:
+        index = await OriginIndex.opened(shelf.redis, shelf.identity.epoch_id)
+        for tenant_id in tenant_ids:
+            await shelf.caller(tenant_id)
+            await named(shelf, tenant_id, APP)
+
+        assert await seen(shelf, index, *tenant_ids) == [True] * 21
+
+
 async def test_tenants_read_on_every_shard_of_a_cluster(
     cluster: RedisServer, tmp_path: Path, clock: HeldClock
 ) -> None:
@@ -149,6 +173,33 @@ async def test_tenants_read_on_every_shard_of_a_cluster(
     books = read_books(f"unix://{cluster.socket_path}")
     assert (books.tasks, books.ledgers, books.retiring) == ({}, {}, set())
     assert not any(books.lists.values())
+
+
+async def tell(shelf: Shelf, tenant_id: str) -> None:
+    """Let an endpoint of a tenant fail, be told again, have another secret, and be deleted."""
+    hooks, worker = await hooks_on(shelf, tenant_id), Worker(shelf)
+    webhook_id = await hooks.add(URL)
+    (message_id,) = await hooks.enqueue()
+    assert await worker.one_round(FAULTY, tenant_id=tenant_id) == 1
+    await hooks.change(webhook_id, disabled=True)
+    await hooks.change(webhook_id, disabled=False)
+    asker = hooks.act()
+    await hooks.webhooks.rotate(webhook_id, fresh_secret(), old_until_ms=0, asker=asker)
+    assert await hooks.redeliver(webhook_id, id=message_id) == 1
+    assert (await worker.queue.backlog(now_ms=shelf.clock.now_ms()))[0] == 1
+    assert await worker.one_round(OK, tenant_id=tenant_id) == 1
+    assert await hooks.states(webhook_id) == {"delivered": 1}
+    await hooks.webhooks.delete(webhook_id, asker)
+    assert await hooks.webhooks.all(asker) == []
+
+
+async def test_endpoints_are_told_on_every_shard_of_a_cluster(
+    cluster: RedisServer, tmp_path: Path, clock: HeldClock
+) -> None:
+    """Made, claimed, told, recorded, delivered again and deleted."""
+    async with open_shelf(cluster.url, tmp_path, clock) as shelf:
+        for tenant_id in (f"tenant-{n:02d}" for n in range(20)):
+            await tell(shelf, tenant_id)
 
 
 async def test_limits_are_exact_on_a_cluster(cluster_bed: Bed) -> None:
@@ -245,3 +296,24 @@ async def test_no_script_is_ever_called_across_hash_slots(bed: Bed, recorded: Re
     calls = [keys_of(each) for each in commands if each.startswith((b"EVALSHA", b"EVAL "))]
     assert len(calls) >= 20
     assert [call for call in calls if len({key_slot(name) for name in call}) != 1] == []
+
+
+async def test_news_are_told_on_a_cluster(cluster_bed: Bed) -> None:
+    """To a task's stream, to a tenant's, to who returns, and to who has missed too much."""
+    bed = cluster_bed
+    key = await bed.key()
+    task_id = await bed.created(key, character("seconds:0"))
+    async with (
+        Listening(bed.app, f"/v1/tasks/{task_id}/events", key) as of_task,
+        Listening(bed.app, "/v1/events", key) as of_tenant,
+    ):
+        opening = of_tenant.text.last_id
+        await bed.pass_time(5)
+        await of_task.ended()
+        await of_tenant.heard()
+    for last_id in (opening, "1-1"):
+        async with Listening(bed.app, "/v1/events", key, last_event_id=last_id) as again:
+            await again.heard()
+        assert again.events[0].data == of_tenant.events[0].data
+
+    assert of_task.events[-1].id == of_tenant.events[0].id

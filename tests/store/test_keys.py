@@ -65,8 +65,13 @@ def names_of(shard: Shard, tenant_id: str = "acme", key_id: str = "key_1") -> li
             shard.doubts,
             shard.retires,
         ),
+        *(shard.deliveries, shard.delivering, shard.news(tenant_id, "live")),
+        *(shard.webhooks(tenant_id, "live"), shard.webhook(tenant_id, "we_1")),
+        *(shard.message("msg_1"), shard.delivery("we_1", "msg_1"), shard.attempts("we_1", "msg_1")),
+        *(shard.due(tenant_id, "live", "we_1"), shard.log(tenant_id, "live", "we_1")),
         *(shard.audit, shard.dispatch, shard.queue(tenant_id, "live")),
         *(shard.story(TASK_ID), shard.notice(TASK_ID)),
+        *(shard.origins, shard.tokens(tenant_id, key_id)),
         *(shard.tenant(tenant_id), shard.keys(tenant_id), shard.key(tenant_id, key_id)),
         *(shard.task(TASK_ID), shard.ledger(TASK_ID), shard.request(TASK_ID)),
         shard.idempotency(tenant_id, "live", "d" * 64),
@@ -170,7 +175,7 @@ def test_the_month_before_is_the_calendars(moment: datetime, expected: str) -> N
 def test_every_name_has_a_life() -> None:
     """It is permanent, or without expiry while its task is open, or expires; never two of these."""
     expiring = (
-        r"rg:\{s\d\d\}:(rate|reads|usage|notice):.+",
+        r"rg:\{s\d\d\}:(rate|reads|usage|notice|tokens|news|message|log|delivery|attempts):.+",
         r"rg:\{vendor\}:((polls|claim):.+|(balance|stock).*)",
     )
     found = [*names_of(Shard(7)), META, key_index("a" * 64), *NAMES_OF_THE_VENDOR]

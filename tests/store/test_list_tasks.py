@@ -22,7 +22,7 @@ CALLED_OFF = b',"error":"request_cancelled"}'
 async def new_task(shelf: Shelf, caller: Caller, *, model: str = MODELS[0]) -> Task:
     """Admit a task that says in its answer which one it is."""
     wish = shelf.new(caller, model=model)
-    head = b'{"id":"%s","group":"' % wish.id.encode()
+    head = b'{"id":"%s","status":"pending","group":"' % wish.id.encode()
     return await shelf.admit(caller, id=wish.id, model=model, body_around_group=(head, b'"}'))
 
 

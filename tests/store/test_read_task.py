@@ -27,14 +27,14 @@ async def test_a_task_reads_as_the_bytes_last_stored(shelf: Shelf) -> None:
     task = await shelf.admit(caller)
 
     seen = [await read(shelf, caller, task.id)]
-    await shelf.accept(task, body=b'{"n":1.50}')
+    await shelf.accept(task, body=b'{"status":"pending","n":1.50}')
     seen.append(await read(shelf, caller, task.id))
     await shelf.move(await shelf.reload(task), TaskState.COMPLETED, charged=PRICE)
     seen.append(await read(shelf, caller, task.id))
 
     assert seen == [
         (task.body, False),
-        (b'{"n":1.50}', False),
+        (b'{"status":"pending","n":1.50}', False),
         (b'{"status":"completed"}', True),
     ]
 

@@ -59,7 +59,7 @@ def test_no_script_leans_on_what_differs_between_runs(verb: str) -> None:
     source = (FOLDER / f"{verb}.lua").read_text("utf-8")
 
     assert not re.search(r"'(TIME|RANDOMKEY|SRANDMEMBER|KEYS|SCAN)'|math\.random|os\.", source)
-    assert not re.search(r"'rg:|\{s", source)
+    assert not re.search(r"'rg:(?!news')|\{s", source)
 
 
 @pytest.mark.parametrize("piece", SHARED)
@@ -70,25 +70,34 @@ def test_a_shared_piece_says_what_it_is_and_is_used(piece: str) -> None:
 
     assert lines[0].startswith("-- ")
     assert not re.search(r"'(TIME|RANDOMKEY|SRANDMEMBER|KEYS|SCAN)'|math\.random|os\.", source)
-    assert not re.search(r"\b(KEYS|ARGV)\b|'rg:|\{s", source)
+    assert not re.search(r"\b(KEYS|ARGV)\b|'rg:(?!news')|\{s", source)
     assert [line for line in lines if line.startswith("function")] == []
     assert any(piece in header(verb)["USES"] for verb in VERBS)
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_a_script_uses_what_it_says_and_nothing_it_does_not(verb: str) -> None:
-    """Each piece it names gives it a function that it calls."""
-    source = (FOLDER / f"{verb}.lua").read_text("utf-8")
-    called = {
+def shared(piece: str) -> str:
+    """Return the source of a shared piece."""
+    return (FOLDER / "shared" / f"{piece}.lua").read_text("utf-8")
+
+
+def called_in(source: str) -> set[str]:
+    """Return the shared pieces of which a source calls a function."""
+    return {
         piece
         for piece in SHARED
-        for name in re.findall(
-            r"^local function (\w+)", (FOLDER / "shared" / f"{piece}.lua").read_text(), re.MULTILINE
-        )
-        if re.search(rf"\b{name}\(", source)
+        for name in re.findall(r"^local function (\w+)", shared(piece), re.MULTILINE)
+        if re.search(rf"(?<!function )\b{name}\(", source)
     }
 
-    assert called == set(header(verb)["USES"])
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_script_uses_what_it_says_and_nothing_it_does_not(verb: str) -> None:
+    """Each piece it names gives a function that it calls, or that another of its pieces does."""
+    source, uses = (FOLDER / f"{verb}.lua").read_text("utf-8"), header(verb)["USES"]
+
+    by_pieces = called_in("".join(map(shared, uses)))
+
+    assert called_in(source) <= set(uses) <= called_in(source) | by_pieces
 
 
 async def test_a_name_may_stand_for_many_keys(redis: Redis) -> None:

@@ -66,7 +66,7 @@ async def test_every_task_counts_for_tenant_key_and_model(shelf: Shelf) -> None:
         ((S.SUBMITTED, S.FAILED), {}, {"tasks": 1, "failed": 1}),
         (
             (S.SUBMITTED, S.FAILED),
-            {"cancelled": True, "body": b'{"error":"request_cancelled"}'},
+            {"cancelled": True, "body": b'{"status":"failed","error":"request_cancelled"}'},
             {"tasks": 1, "failed": 1},
         ),
         ((S.QUEUED, S.CANCELLED), {}, {"tasks": 1, "failed": 1}),

@@ -24,6 +24,16 @@ FOR_THE_VENDOR = "/vendor/callback/"
 """Where the vendor calls back; no caller has a use for it."""
 
 
+PREFLIGHT = (204, 403, 404, 405)
+"""What a preflight may be answered: it belongs to no operation, so the document has it in words."""
+
+
+def is_preflight(answer: httpx2.Response) -> bool:
+    """Return whether a browser asks whether a page may call."""
+    asked = answer.request
+    return asked.method == "OPTIONS" and "access-control-request-method" in asked.headers
+
+
 def error_of(answer: httpx2.Response) -> dict[str, Any]:
     """Return the `error` of an answer that must be a well-formed refusal."""
     assert answer.headers["content-type"] == "application/json"
@@ -55,6 +65,9 @@ class Document:
             return
         if answer.status_code >= 400:
             error_of(answer)
+        if is_preflight(answer):
+            assert answer.status_code in PREFLIGHT
+            return
         operation = self.operation(method, path)
         if operation is None:
             assert answer.status_code in (404, 405) or path.startswith((*PAGES, FOR_THE_VENDOR)), (

@@ -10,7 +10,7 @@ from tests.support.books import Books
 from tests.support.vendor import VENDOR_KEY
 
 TASK_ID: Final = re.compile(r"task-unified-[A-Za-z0-9_-]+")
-API_KEY: Final = re.compile(r"rg_(?:live|test)_[A-Za-z0-9]{36}")
+API_KEY: Final = re.compile(r"rgt?_(?:live|test)_[A-Za-z0-9]{36}")
 
 
 def leaked(books: Books, answers: Iterable[Any]) -> Iterator[str]:

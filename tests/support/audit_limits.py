@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import Any, Final
 
 from app.upstream.client import idempotency_key_of
-from tests.support.books import Books
+from tests.support.books import Books, family_of
 
 CREDIT_LIMITS: Final = {"day": "credits_per_day", "month": "credits_per_month"}
 
@@ -30,6 +30,16 @@ def exceeded(books: Books, journal: list[dict[str, Any]]) -> Iterator[str]:
     """Return a line for every limit that was exceeded; of limits that changed nothing is known."""
     yield from _too_many_in_flight(books, journal)
     yield from _too_much_held(books)
+    yield from _overspent(books)
+
+
+def _overspent(books: Books) -> Iterator[str]:
+    """No browser token has created more, or held more credits, than it was given."""
+    for (tenant_id, family), keys in books.limits.items():
+        for fields in keys:
+            left = [int(fields.get(name, 0)) for name in ("tasks_left", "credits_left")]
+            if min(left) < 0:
+                yield f"{tenant_id} {family}: token {fields['id']} has {left} left"
 
 
 def _limit(books: Books, tenant_id: str, family: str, name: str) -> int | None:
@@ -63,7 +73,7 @@ def _spans(books: Books, journal: list[dict[str, Any]]) -> Spans:
         ended = began
         if entry["created_task_id"]:
             ended = first_read.get(entry["created_task_id"], END if is_open else began)
-        for family in ("", task["key"].split(".")[0]):
+        for family in ("", family_of(task["key"])):
             spans[task["tenant"], family].append((began, ended))
     return spans
 
@@ -91,7 +101,7 @@ def _too_much_held(books: Books) -> Iterator[str]:
     movements: dict[tuple[str, str, str, str], list[tuple[int, int, int]]] = defaultdict(list)
     for task_id, task in books.tasks.items():
         for window, name in CREDIT_LIMITS.items():
-            for family in ("", task["key"].split(".")[0]):
+            for family in ("", family_of(task["key"])):
                 place = (task["tenant"], family, name, f"{task['mode']} {task[window]}")
                 movements[place].extend(_movements(books, task_id))
     for (tenant_id, family, name, window), moved in movements.items():

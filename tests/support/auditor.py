@@ -15,7 +15,7 @@ from app.upstream.client import idempotency_key_of
 from tests.support.audit_leaks import leaked
 from tests.support.audit_limits import exceeded
 from tests.support.audit_vendor import PLAIN_REFUSALS, misattributed
-from tests.support.books import Books, Fields, Place, read_books
+from tests.support.books import Books, Fields, Place, family_of, read_books
 
 __all__ = ["Answered", "Books", "audit", "read_books"]
 
@@ -215,7 +215,7 @@ def _unlisted(books: Books) -> Iterator[str]:
 
 
 def _family(task: Fields) -> str:
-    return task["key"].split(".")[0]
+    return family_of(task["key"])
 
 
 def _has_slot(task: Fields) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -77,6 +78,11 @@ class Books:
         }
 
 
+def family_of(key_id: str) -> str:
+    """Return the key whose figures count what a key does: `key_x` for `key_x.2~y`."""
+    return re.split(r"[.~]", key_id)[0]
+
+
 def read_books(redis_url: str) -> Books:
     """Read every key of every shard; the gateways should be at rest."""
     books, redis = Books(), _reader_of(redis_url)
@@ -143,7 +149,7 @@ def _enter_of_tenant(books: Books, kind: str, place: str, found: Any) -> None:
             books.limits[place, ""].append(found)
         case "key":
             tenant_id, _, key_id = place.partition(":")
-            books.limits[tenant_id, key_id.split(".")[0]].append(found)
+            books.limits[tenant_id, family_of(key_id)].append(found)
         case "audit":
             books.acts.extend(json.loads(entry["entry"]) for _, entry in found)
 

@@ -185,6 +185,7 @@ class _Link:
     """One client of a relay: `doomed` loses its next reply and hangs up, `dead` is silent."""
 
     client: asyncio.StreamWriter
+    has_subscribed: bool = False
     doomed: bool = False
     dead: bool = False
 
@@ -205,7 +206,7 @@ class Relay:
         self._target = server.socket_path
         self._links: dict[asyncio.Task[None], _Link] = {}
         self._listeners: list[asyncio.Server] = []
-        self._is_silent = False
+        self._is_silent = self._is_silent_to_subscribers = False
         self._stoppers: list[socket.socket] = []
 
     async def __aenter__(self) -> Self:
@@ -249,6 +250,14 @@ class Relay:
         self._is_silent = True
         for link in self._links.values():
             link.dead = True
+
+    def fall_silent_to_subscribers(self) -> int:
+        """Fall silent on connections that subscribe to something; returns how many have by now."""
+        self._is_silent_to_subscribers = True
+        subscribed = [link for link in self._links.values() if link.has_subscribed]
+        for link in subscribed:
+            link.dead = True
+        return len(subscribed)
 
     def vanish(self) -> None:
         """Fall silent, and leave attempts to connect to `port` unanswered, as a lost host does."""
@@ -305,6 +314,9 @@ class Relay:
                 if self.fatal_word is not None and self.fatal_word in chunk:
                     self.fatal_word = None
                     link.doomed = True
+                link.has_subscribed = link.has_subscribed or b"SUBSCRIBE" in chunk
+                if link.has_subscribed and self._is_silent_to_subscribers:
+                    link.dead = True
                 if link.dead:
                     continue
                 if server.is_closing():

@@ -14,7 +14,7 @@ SCHEMA_KEYWORDS = frozenset(
         *("$ref", "type", "enum", "const", "not", "oneOf", "anyOf", "discriminator"),
         *("minimum", "maximum", "minLength", "maxLength", "pattern", "format"),
         *("properties", "required", "additionalProperties", "minProperties"),
-        *("items", "minItems", "maxItems", "title", "description"),
+        *("items", "minItems", "maxItems", "uniqueItems", "title", "description"),
     ]
 )
 """Those that the document uses: a validator says nothing about a keyword that is misspelled."""

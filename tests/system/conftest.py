@@ -33,11 +33,14 @@ def shell() -> Iterator[Shell]:
 
 @pytest.fixture
 def reelgate(shell: Shell, redis_url: str, tmp_path: Path) -> Run:
-    """Run a command on this test's store; what goes wrong is told in words."""
+    """Run a command on this test's store, with further variables if need be.
+
+    What goes wrong is told in words.
+    """
     environment = {"REELGATE_REDIS_URL": redis_url, "REELGATE_DATA_DIR": str(tmp_path)}
 
-    def run(*words: str) -> Said:
-        said = shell.run(*words, environment=environment)
+    def run(*words: str, **more: str) -> Said:
+        said = shell.run(*words, environment=environment | more)
         assert "Traceback" not in said.err, said.err
         return said
 

@@ -28,7 +28,7 @@ def test_tenants_are_kept_as_an_operator_wants_them(reelgate: Run) -> None:
     disabled = reelgate("tenant", "disable", "acme", "--json")
     enabled = reelgate("tenant", "disable", "acme", "--enable")
 
-    plain = {"id": "acme", "name": "Acme Corp", "group": "vip", "disabled": False}
+    plain = {"id": "acme", "name": "Acme Corp", "group": "vip", "disabled": False, "origins": []}
     new = added.json()
     assert is_webhook_secret(new.pop("webhook_secret"))
     assert new == {**plain, "limits": NO_TENANT_LIMITS}
@@ -159,6 +159,10 @@ async def test_a_task_is_shown_with_its_money(bed: Bed, reelgate: Run) -> None:
         (["tenant", "limit", "new", "--limits", '{"tasks_in_flight": -1}'], "tasks_in_flight"),
         (["key", "issue", "new", "--limits", '{"models": "all"}'], "limits.models"),
         (["tenant", "add", "Not An Id"], "id: "),
+        (["tenant", "add", "new", "--origin", "https://*.example"], "origins[0]: "),
+        (["tenant", "origins", "nobody"], "there is no tenant nobody"),
+        (["tenant", "origins", "nobody", "https://a.example"], "there is no tenant nobody"),
+        (["tenant", "origins", "new", "https://a.example", "--none"], "either origins or --none"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

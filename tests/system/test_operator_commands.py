@@ -16,9 +16,13 @@ from tests.system.conftest import Run
 
 GROUPS = {
     "tenant": [
-        *("add", "show", "list", "limit", "set", "disable", "delete", "rotate-secret", "usage")
+        *("add", "show", "list", "limit", "origins", "set", "disable", "delete"),
+        *("rotate-secret", "usage"),
     ],
     "key": ["issue", "list", "rotate", "revoke"],
+    "webhook": [
+        *("add", "list", "show", "update", "remove", "rotate", "test", "redeliver", "deliveries")
+    ],
     "audit": ["list"],
     "task": ["show", "explain", "cancel", "doubt"],
     "task doubt": ["list", "resolve"],
@@ -54,9 +58,35 @@ def test_name_and_group_are_set(reelgate: Run) -> None:
         "group": "default",
         "disabled": False,
         "limits": NO_TENANT_LIMITS | {"max_queued": 3},
+        "origins": [],
     }
     assert grouped.out.splitlines()[0] == "acme  Acme Größe  group vip  active"
     assert shown == named | {"group": "vip"}
+
+
+def test_origins_are_named_at_creation_replaced_and_taken_away(reelgate: Run) -> None:
+    """One on each line for people; in the form that browsers send, and in the audit log."""
+    added = reelgate("tenant", "add", "acme", "--origin", "https://App.Example.com:443", "--json")
+    shown = [reelgate("tenant", "origins", "acme").out]
+    for words in (["http://localhost:3000", "https://b.example"], ["--none"]):
+        changed = reelgate("tenant", "origins", "acme", *words, "--json").json()
+        shown.append(reelgate("tenant", "origins", "acme").out)
+        assert reelgate("tenant", "show", "acme", "--json").json() == changed
+    refused = reelgate("tenant", "origins", "acme", "https://b.example/")
+    acts = reelgate("audit", "list", "--tenant", "acme", "--json").json()
+
+    assert added.json()["origins"] == ["https://app.example.com"]
+    assert shown == [
+        "https://app.example.com\n",
+        "http://localhost:3000\nhttps://b.example\n",
+        "none\n",
+    ]
+    assert "before the path" in refused.err
+    changes = [act["detail"] for act in acts if act["act"] == "tenant.changed"]
+    assert changes == [
+        {"origins": []},
+        {"origins": ["http://localhost:3000", "https://b.example"]},
+    ]
 
 
 def test_the_webhook_secret_is_shown_only_when_asked_for(reelgate: Run) -> None:

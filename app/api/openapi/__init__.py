@@ -11,9 +11,12 @@ from typing import Any, Final
 from app.api.openapi.admin import ADMIN_OPERATIONS
 from app.api.openapi.admin_schemas import ADMIN_SCHEMAS
 from app.api.openapi.models import create_requests
-from app.api.openapi.operations import PROBES, TENANT_OPERATIONS, Operations
+from app.api.openapi.operations import PROBES, TASK_OPERATIONS, Operations
 from app.api.openapi.pieces import HEADERS, component, error_examples
 from app.api.openapi.schemas import SCHEMAS
+from app.api.openapi.tokens import TOKEN_OPERATIONS, TOKEN_SCHEMAS
+from app.api.openapi.webhook_schemas import WEBHOOK_SCHEMAS
+from app.api.openapi.webhooks import WEBHOOK_OPERATIONS
 from app.domain.catalogue import Catalogue
 from app.errors import closed_list
 
@@ -24,14 +27,25 @@ __all__ = [
     "describe",
 ]
 
+TENANT_OPERATIONS: Final[Operations] = TASK_OPERATIONS | TOKEN_OPERATIONS | WEBHOOK_OPERATIONS
+"""All that takes the key of a tenant."""
+
 OPERATIONS: Final[Operations] = TENANT_OPERATIONS | ADMIN_OPERATIONS | PROBES
 """All that is served and described, in the order in which it is shown."""
+
+_SCHEMAS: Final = SCHEMAS | TOKEN_SCHEMAS | WEBHOOK_SCHEMAS | ADMIN_SCHEMAS
 
 _SECURITY_SCHEMES: Final = {
     "ApiKey": {
         "type": "http",
         "scheme": "bearer",
         "description": "A key that the operator of this gateway has issued.",
+    },
+    "BrowserToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token that `POST /v1/tokens` has minted with a key, if it has the scope"
+        " that is named. It does nothing else, and only sees tasks of its own subject.",
     },
     "AdminToken": {
         "type": "http",
@@ -44,7 +58,8 @@ _EVERYWHERE: Final = (
     "Every error has one form, in which `reason` is a stable word for programs. A path that there"
     " is not is answered 404 `unknown_path`; a method that a path does not have, 405"
     " `method_not_allowed` with the header `Allow`. A request may bring an `X-Request-Id` of 8 to"
-    " 128 of `A-Za-z0-9._-`, which comes back with the answer."
+    " 128 of `A-Za-z0-9._-`, which comes back with the answer. Pages of origins that a tenant names"
+    " may call everything under /v1: a preflight is answered 204, or 403 `origin_not_allowed`."
 )
 
 
@@ -57,7 +72,7 @@ def describe(
     for (path, method), operation in served.items():
         paths.setdefault(path, {})[method] = operation
     components = {
-        "schemas": SCHEMAS | ADMIN_SCHEMAS | create_requests(catalogue),
+        "schemas": _SCHEMAS | create_requests(catalogue),
         "headers": HEADERS,
         "examples": error_examples(closed_list()),
         "securitySchemes": _SECURITY_SCHEMES,

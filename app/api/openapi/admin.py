@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from app.api.openapi.admin_schemas import ENTRY_ID, TENANT_ID
-from app.api.openapi.operations import BODY_ERRORS, Operations
+from app.api.openapi.operations import Operations
 from app.api.openapi.pieces import (
     PERIOD,
     REQUEST_ID,
@@ -16,6 +16,7 @@ from app.api.openapi.pieces import (
     query,
     success,
 )
+from app.api.openapi.refusals import BODY_ERRORS
 from app.errors import (
     CannotCancel,
     GatewayError,
@@ -60,18 +61,14 @@ _KEY_LIMITS: Final[dict[str, Any]] = {
     "credits_per_month": "1000",
     "models": ["sora-character"],
 }
+_CONDUCT: Final = {"when_vendor_down": "reject", "when_in_doubt": "charge"}
 _TENANT_SHOWN: Final[dict[str, Any]] = {
     "id": "acme",
     "name": "Acme",
     "group": "default",
     "disabled": False,
-    "limits": {
-        **_KEY_LIMITS,
-        "when_full": "reject",
-        "max_queued": None,
-        "when_vendor_down": "reject",
-        "when_in_doubt": "charge",
-    },
+    "limits": {**_KEY_LIMITS, "when_full": "reject", "max_queued": None, **_CONDUCT},
+    "origins": ["https://app.example.com"],
 }
 _WITH_SECRET: Final = {**_TENANT_SHOWN, "webhook_secret": _SECRET}
 _KEY_SHOWN: Final[dict[str, Any]] = {

@@ -7,6 +7,7 @@ from typing import Any, Final, get_args
 from app.api.openapi.pieces import Schema, reference
 from app.api.openapi.schemas import FIGURES, listed, record, usage_day, usage_report
 from app.domain.api_key import MAX_GRACE_S
+from app.domain.origins import MAX_ORIGINS
 from app.domain.resolution import Verb
 from app.domain.task import TaskState
 from app.domain.tenant import TENANT_GROUP
@@ -132,16 +133,24 @@ def _wish(properties: dict[str, Any], *required: str, **more: Any) -> Schema:
 _KEY_LIMITS: Final = _limits(_LIMITS, "What a key and those it is rotated to may use.")
 _TENANT_LIMITS: Final = _limits({**_LIMITS, **_CONDUCT}, "What a tenant may use.")
 
+_ORIGINS: Final[Schema] = {
+    "type": "array",
+    "items": {"type": "string", "format": "origin"},
+    "description": "Origins of the web pages that may call with the tenant's keys and tokens, as"
+    " `https://app.example.com`.",
+}
+
 _TENANT: Final[Schema] = {
     "id": TENANT_ID,
     "name": _NAME,
     "group": _GROUP,
     "disabled": {"type": "boolean"},
     "limits": reference("schemas", "ShownTenantLimits"),
+    "origins": _ORIGINS,
 }
 
 _KEY: Final[Schema] = {
-    "id": {"type": "string", "pattern": r"^key_[0-9a-z]+(\.[0-9]+)?$"},
+    "id": {"type": "string", "pattern": r"^key_[0-9a-z]+(\.[0-9]+)?(~[0-9a-z]{12})?$"},
     "tenant": TENANT_ID,
     "name": {"type": "string"},
     "mode": _MODE,
@@ -284,6 +293,7 @@ ADMIN_SCHEMAS: Final[dict[str, Schema]] = {
             "group": _or_null(_GROUP),
             "disabled": {"type": ["boolean", "null"]},
             "limits": {"anyOf": [reference("schemas", "TenantLimits"), {"type": "null"}]},
+            "origins": {**_or_null(_ORIGINS), "maxItems": MAX_ORIGINS},
         },
         "id",
     ),
@@ -293,6 +303,7 @@ ADMIN_SCHEMAS: Final[dict[str, Schema]] = {
             "group": _GROUP,
             "disabled": {"type": "boolean"},
             "limits": reference("schemas", "TenantLimits"),
+            "origins": {**_ORIGINS, "maxItems": MAX_ORIGINS},
         },
         minProperties=1,
         description="What is not named stays as it is. A limit that is named with null is lifted.",

@@ -16,6 +16,7 @@ from app.domain.catalogue import MODEL_NAME, UNKNOWN, Catalogue, Model
 from app.domain.field_rule import Choice, FieldRule, ValueRule
 from app.domain.formats import MAX_MEDIA_URL_CHARS, MAX_TIME_POINTS_CHARS
 from app.domain.requests import EARLIER_TASK_FIELDS
+from app.domain.targets import MAX_URL_CHARS
 
 CREATE_REQUEST: Final = "CreateRequest"
 _OTHER_MODEL: Final = "CreateRequestOfAnotherModel"
@@ -52,8 +53,12 @@ _EARLIER_TASK: Final[Schema] = {
 
 _SHARED_FIELDS: Final[dict[str, Schema]] = {
     "CallbackUrl": {
-        "type": "null",
-        "description": "Not served by this version: leave it out and read the task.",
+        "type": ["string", "null"],
+        "format": "callback-url",
+        "maxLength": MAX_URL_CHARS,
+        "description": "Where the task's answer is posted to once it has ended, signed with the"
+        " tenant's webhook secret. It stays here: the video service never learns it."
+        " https on port 443, unless the operator of this gateway allows more.",
     },
 }
 

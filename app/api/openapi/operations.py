@@ -4,85 +4,25 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from app.api.openapi.live import READ_PARAMETERS, follow_task, follow_tasks, read_answers
 from app.api.openapi.models import CREATE_REQUEST
 from app.api.openapi.pieces import PERIOD, RATES, Schema, answers, body, in_path, query, success
+from app.api.openapi.refusals import BODY_ERRORS, CREATE_ERRORS, READ_ERRORS
+from app.domain.browser_token import TokenScopeName
 from app.domain.listing import DEFAULT_PAGE_SIZE, MAX_BATCH, MAX_PAGE, MAX_PAGE_SIZE
 from app.errors import (
     CannotCancel,
-    CreditExhausted,
-    IdempotencyConflict,
-    IdempotencyInFlight,
     InternalError,
-    InvalidKey,
     InvalidRequest,
     InvalidTaskId,
-    MalformedJson,
-    ModelNotAllowed,
-    ModelNotFound,
     NotReady,
-    NoVendorCapacity,
-    NoVendorKey,
-    Overloaded,
-    PriceUnknown,
-    QueueFull,
-    RateLimited,
-    RequestTooLarge,
-    Stopping,
-    StoreForeign,
-    StoreUnavailable,
     TaskNotFound,
-    TenantDisabled,
-    TooManyInFlight,
-    UnsupportedMediaType,
-    UpstreamRejected,
-    VendorRefused,
-    VendorUnreachable,
 )
 
 Operations = dict[tuple[str, str], Schema]
 """Operations by path and method, in the order in which they are shown."""
 
 _TASK_ID: Final = "task-unified-1767917446-0123456789abcdefghijklmno"
-
-_READ_ERRORS: Final = (
-    InvalidKey,
-    TenantDisabled,
-    RateLimited,
-    InternalError,
-    StoreUnavailable,
-    StoreForeign,
-    Stopping,
-)
-BODY_ERRORS: Final = (InvalidRequest, MalformedJson, RequestTooLarge, UnsupportedMediaType)
-
-_CREATE_ERRORS: Final = (
-    InvalidRequest,
-    MalformedJson,
-    VendorRefused,
-    InvalidKey,
-    CreditExhausted,
-    PriceUnknown,
-    TenantDisabled,
-    ModelNotAllowed,
-    ModelNotFound,
-    TaskNotFound,
-    IdempotencyConflict,
-    IdempotencyInFlight,
-    RequestTooLarge,
-    UnsupportedMediaType,
-    RateLimited,
-    TooManyInFlight,
-    QueueFull,
-    InternalError,
-    UpstreamRejected,
-    NoVendorKey,
-    NoVendorCapacity,
-    VendorUnreachable,
-    Overloaded,
-    StoreUnavailable,
-    StoreForeign,
-    Stopping,
-)
 
 _PENDING: Final[dict[str, Any]] = {
     "created": 1767917446,
@@ -175,14 +115,19 @@ def _header(name: str, description: str, example: str, **more: Any) -> Schema:
     }
 
 
-def _for_tenants(operation_id: str, summary: str, **more: Any) -> Schema:
+def for_tenants(
+    operation_id: str, summary: str, *, tokens_for: TokenScopeName | None = None, **more: Any
+) -> Schema:
+    """Return an operation of tenants, with the scope that a browser token must have for it."""
     named = {"operationId": operation_id, "tags": ["tasks"], "summary": summary}
-    return {**named, "security": [{"ApiKey": []}], **more}
+    tokens = [{"BrowserToken": [tokens_for]}] if tokens_for else []
+    return {**named, "security": [{"ApiKey": []}, *tokens], **more}
 
 
-CREATE: Final = _for_tenants(
+CREATE: Final = for_tenants(
     "create_task",
     "Create a task",
+    tokens_for="create",
     description="The answer is the task to follow, not a video.",
     parameters=[
         _header(
@@ -215,7 +160,7 @@ CREATE: Final = _for_tenants(
             "Retry-After-Unfinished",
             *RATES,
         ),
-        _CREATE_ERRORS,
+        CREATE_ERRORS,
         metered=True,
     ),
 )
@@ -223,43 +168,33 @@ CREATE: Final = _for_tenants(
 
 
 def _read(operation_id: str, summary: str) -> Schema:
-    return _for_tenants(
+    return for_tenants(
         operation_id,
         summary,
-        parameters=[in_path("task_id", _TASK_ID, pattern="^task-unified-")],
-        responses=answers(
-            success(
-                "The task as it stands.",
-                "Task",
-                _COMPLETED,
-                "Age",
-                "Cache-Control",
-                "Retry-After-Unfinished",
-                *RATES,
-            ),
-            (InvalidTaskId, TaskNotFound, *_READ_ERRORS),
-            metered=True,
-        ),
+        tokens_for="read",
+        parameters=[in_path("task_id", _TASK_ID, pattern="^task-unified-"), *READ_PARAMETERS],
+        responses=read_answers(_COMPLETED),
     )
 
 
-def _told(description: str, schema: str, example: Any, *errors: Any) -> dict[str, Schema]:
+def told(description: str, schema: str, example: Any, *errors: Any) -> dict[str, Schema]:
     """Return the `responses` of a read other than that of one task."""
     good = success(description, schema, example, "Cache-Control", *RATES)
-    return answers(good, (*errors, *_READ_ERRORS), metered=True)
+    return answers(good, (*errors, *READ_ERRORS), metered=True)
 
 
-_CANCEL: Final = _for_tenants(
+_CANCEL: Final = for_tenants(
     "cancel_task",
     "Cancel a task",
+    tokens_for="create",
     description="Free of charge, and only while the task is queued. Repeating is harmless.",
     parameters=[in_path("task_id", _TASK_ID, pattern="^task-unified-")],
-    responses=_told(
+    responses=told(
         "The task, cancelled.", "Task", _CANCELLED, InvalidTaskId, TaskNotFound, CannotCancel
     ),
 )
 
-_LIST: Final = _for_tenants(
+_LIST: Final = for_tenants(
     "list_tasks",
     "List tasks",
     description="The newest first. Names that are not listed are ignored, an empty value is none,"
@@ -290,7 +225,7 @@ _LIST: Final = _for_tenants(
             maximum=MAX_PAGE_SIZE,
         ),
     ],
-    responses=_told(
+    responses=told(
         "A page of tasks.",
         "TaskPage",
         {"data": [_ITEM], "total": 1, "page": 1, "page_size": 20},
@@ -298,11 +233,12 @@ _LIST: Final = _for_tenants(
     ),
 )
 
-_BATCH: Final = _for_tenants(
+_BATCH: Final = for_tenants(
     "read_tasks",
     f"Read up to {MAX_BATCH} tasks",
+    tokens_for="read",
     requestBody=body("TaskIds", {"task_ids": [_TASK_ID]}),
-    responses=_told(
+    responses=told(
         "The tasks in the order asked for, once each; unknown ids are left out.",
         "Tasks",
         {"data": [_COMPLETED]},
@@ -310,27 +246,28 @@ _BATCH: Final = _for_tenants(
     ),
 )
 
-_MODELS: Final = _for_tenants(
+_MODELS: Final = for_tenants(
     "list_models",
     "List the models that you may use",
-    responses=_told("The models.", "Models", {"object": "list", "data": [_MODEL]}),
+    tokens_for="read",
+    responses=told("The models.", "Models", {"object": "list", "data": [_MODEL]}),
 )
 
-_CREDITS: Final = _for_tenants(
+_CREDITS: Final = for_tenants(
     "read_credits",
     "Read how much is left to spend",
-    responses=_told(
+    responses=told(
         "Of the month where it is limited, else of the day.",
         "Credits",
         {"data": {"token": _STANDING, "user": _STANDING}, "message": "", "success": True},
     ),
 )
 
-_USAGE: Final = _for_tenants(
+_USAGE: Final = for_tenants(
     "read_usage",
     "Read what was used, day by day",
     parameters=list(PERIOD),
-    responses=_told(
+    responses=told(
         "The days on which something happened.",
         "Usage",
         {
@@ -343,10 +280,19 @@ _USAGE: Final = _for_tenants(
     ),
 )
 
-TENANT_OPERATIONS: Final[Operations] = {
+TASK_OPERATIONS: Final[Operations] = {
     ("/v1/videos/generations", "post"): CREATE,
     ("/v1/tasks/{task_id}", "get"): _read("read_task", "Read a task"),
     ("/v1/videos/generations/{task_id}", "get"): _read("read_task_alias", "Read a task (alias)"),
+    ("/v1/tasks/{task_id}/events", "get"): for_tenants(
+        "follow_task",
+        "Follow a task",
+        tokens_for="read",
+        **follow_task(_COMPLETED, _TASK_ID),
+    ),
+    ("/v1/events", "get"): for_tenants(
+        "follow_tasks", "Follow all tasks", tokens_for="read", **follow_tasks(_COMPLETED)
+    ),
     ("/v1/tasks/{task_id}/cancel", "post"): _CANCEL,
     ("/v1/tasks", "get"): _LIST,
     ("/v1/tasks/batch", "post"): _BATCH,

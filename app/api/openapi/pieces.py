@@ -45,6 +45,12 @@ HEADERS: Final[dict[str, Schema]] = {
         "schema": {"type": "integer", "minimum": 1},
         "example": 5,
     },
+    "ETag": {
+        "required": True,
+        "description": "What the answer is known by: send it as `If-None-Match` next time.",
+        "schema": {"type": "string", "pattern": '^"[0-9a-f]+"$'},
+        "example": '"1f9e0c9a51ab4c0d8a9be07b2c4d11"',
+    },
     "Age": {
         "description": "Only while the store is away: how many seconds ago it gave this answer,"
         " which this process has kept.",

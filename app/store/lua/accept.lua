@@ -1,9 +1,9 @@
 -- Record that the vendor has the task: its id, the answer, the first read; the answer sent first stays the answer.
--- USES record
--- KEYS task request idem ledger story sends doubts polls day month audit
--- ARGV now_ms:int task_id version:int vendor_id vendor_key_id held:int body poll_at_ms:int keyed:int family model entry
+-- USES record news
+-- KEYS task request idem ledger story sends doubts polls day month audit news webhooks deliveries
+-- ARGV now_ms:int task_id version:int vendor_id vendor_key_id held:int body poll_at_ms:int keyed:int family model event notice entry
 -- RETURNS {'accepted', answer} | {'stale', state}; an operator, who leaves an `entry`, may put another id in place of one
-local found = redis.call('HMGET', task, 'state', 'version', 'held')
+local found = redis.call('HMGET', task, 'state', 'version', 'held', 'subject', 'callback')
 local state, by_operator = found[1], entry ~= ''
 local followed = state == 'submitted' or state == 'watching'
 -- The vendor's yes holds whatever has been decided meanwhile, an operator's only what it was decided on.
@@ -24,6 +24,8 @@ redis.call('HINCRBY', task, 'version', 1)
 redis.call('HDEL', task, 'named', 'looked_ms', 'looks')
 tell(story, now_ms, 'submitted', vendor_id)
 if entry ~= '' then redis.call('XADD', audit, '*', 'entry', entry) end
+if event ~= '' then tell_followers(news, now_ms, task_id, event, found[4], body) end
+if notice ~= '' then enqueue(news, webhooks, deliveries, now_ms, task_id, notice, body, found[5]) end
 redis.call('DEL', request)
 redis.call('ZREM', sends, task_id)
 redis.call('ZREM', doubts, task_id)

@@ -2,7 +2,7 @@
 -- USES bucket identity limits record
 -- KEYS epoch marks tenant key idem rate key_rate slots key_slots queue day month task request ledger story sends dispatch
 -- KEYS all_list all_of_model open_list open_of_model
--- ARGV now_ms:int epoch_id marks_kept:int seen_number:int seen_mark task_id tenant_id key_id family mode model vendor_key hold:int price_known:int recover_ms:int
+-- ARGV now_ms:int epoch_id marks_kept:int seen_number:int seen_mark task_id tenant_id key_id family mode model subject callback vendor_key hold:int price_known:int recover_ms:int
 -- ARGV keyed:int fingerprint lease_ms:int idem_name day_name month_name head tail queued_head queued_tail
 -- ARGV request_body usage_ttl_ms:int look_ms:int queue_member
 -- RETURNS {'admitted', group, rates, mark} | {'queued', group, rates, mark, position} | {'replayed', task, answer, rates}
@@ -39,14 +39,14 @@ end
 
 -- A repeat of this very call, which has nothing else to be known by.
 if keyed == 0 and redis.call('EXISTS', task) == 1 then return {'unanswered', task_id} end
-local reason, wait_ms = why_model_or_rate(scopes, buckets, model, now_ms)
+local reason, wait_ms = why_barred(scopes, buckets, model, hold, price_known, now_ms)
 if reason then return refuse(reason, wait_ms) end
 local waiting, full = redis.call('ZCARD', queue), is_full(scopes)
 local queued, why_not = waits(of_tenant, full, waiting)
 reason = why_not or why_credits(scopes, day, month, hold, price_known)
 if reason then return refuse(reason) end
 
-for _, bucket in ipairs(buckets) do take_from(bucket, 1) end
+use_up(buckets, key, of_key, hold)
 for _, window in ipairs({day, month}) do
   for _, suffix in ipairs({'', ':' .. family, '@' .. model}) do
     redis.call('HINCRBY', window, 'held' .. suffix, hold)
@@ -60,7 +60,7 @@ local body = queued and queued_head .. group .. queued_tail or head .. group .. 
 redis.call('HSET', task, 'id', task_id, 'tenant', tenant_id, 'key', key_id, 'mode', mode, 'model', model,
   'state', queued and 'queued' or 'sending', 'version', 1, 'created_ms', now_ms, 'held', hold, 'day', day_name,
   'month', month_name, 'idem', idem_name, 'group', group, 'body', body, 'reads', 0, 'place', place,
-  'vendor_key', queued and '' or vendor_key)
+  'subject', subject, 'callback', callback, 'vendor_key', queued and '' or vendor_key)
 redis.call('SET', request, request_body)
 redis.call('RPUSH', ledger, string.format('%.0f hold %.0f', now_ms, hold))
 tell(story, now_ms, queued and 'queued' or 'sending', queued and '' or vendor_key)

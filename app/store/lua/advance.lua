@@ -1,17 +1,21 @@
 -- Move a task to its next state, with everything that follows from it: money, slot, schedules, lives.
--- USES record
+-- USES record news
 -- KEYS task request idem slots key_slots queue ledger story sends doubts polls dispatch retires day month audit
--- KEYS all_list all_of_model open_list open_of_model closed_list closed_of_model cancelled_list cancelled_of_model
+-- KEYS news webhooks deliveries all_list all_of_model open_list open_of_model closed_list closed_of_model cancelled_list cancelled_of_model
 -- ARGV now_ms:int task_id version:int state body final:int charged:int due_ms:int family model keyed:int
--- ARGV outcome retire_member task_expires_ms:int idem_expires_ms:int queue_member why entry
+-- ARGV event notice outcome retire_member task_expires_ms:int idem_expires_ms:int queue_member why entry
 -- RETURNS {'advanced'} | {'stale', state}
-local before = redis.call('HMGET', task, 'version', 'state', 'held', 'answered')
+local before = redis.call('HMGET', task, 'version', 'state', 'held', 'answered', 'subject', 'callback')
 if tonumber(before[1]) ~= version then return {'stale', before[2] or ''} end
 
 redis.call('HSET', task, 'state', state, 'body', body)
 redis.call('HINCRBY', task, 'version', 1)
 if state ~= before[2] then tell(story, now_ms, state, why) end
 if entry ~= '' then redis.call('XADD', audit, '*', 'entry', entry) end
+-- Refused before anybody was answered: there never was such a task.
+local never_was = state == 'rejected' and not before[4]
+if event ~= '' and not never_was then tell_followers(news, now_ms, task_id, event, before[5], body) end
+if notice ~= '' and not never_was then enqueue(news, webhooks, deliveries, now_ms, task_id, notice, body, before[6]) end
 local function free_slot()
   redis.call('SREM', slots, task_id)
   redis.call('SREM', key_slots, task_id)
@@ -34,8 +38,6 @@ if final == 0 then
 end
 
 local held = tonumber(before[3])
--- Refused before anybody was answered: there never was such a task.
-local never_was = state == 'rejected' and not before[4]
 for _, window in ipairs({day, month}) do
   for _, suffix in ipairs({'', ':' .. family, '@' .. model}) do
     redis.call('HINCRBY', window, 'held' .. suffix, -held)

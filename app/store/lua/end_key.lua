@@ -1,5 +1,6 @@
--- End a key: now, or at an instant if that is sooner than its own end.
--- KEYS epoch tenant key audit
+-- End a key and its browser tokens: now, or at an instant if that is sooner than their own end.
+-- USES tokens wake
+-- KEYS epoch tenant key tokens audit
 -- ARGV epoch_id expires_ms entry
 -- RETURNS 'ended' | 'unknown' | 'store_foreign'; an empty `expires_ms` means now and for good
 if redis.call('GET', epoch) ~= epoch_id then return 'store_foreign' end
@@ -11,5 +12,7 @@ else
   local before = redis.call('HGET', key, 'expires_ms')
   if not before or tonumber(before) > tonumber(expires_ms) then redis.call('HSET', key, 'expires_ms', expires_ms) end
 end
+end_tokens(key, tokens, tonumber(expires_ms))
 redis.call('XADD', audit, '*', 'entry', entry)
+have_looked_at(tenant)
 return 'ended'

@@ -1,10 +1,10 @@
 -- Put a task that was surely not created back into its queue, where its tenant wants that: to its place, or to the end.
--- USES record
--- KEYS epoch tenant task slots key_slots queue story sends dispatch
+-- USES record news
+-- KEYS epoch tenant task slots key_slots queue story sends dispatch news
 -- ARGV now_ms:int epoch_id task_id version:int body mode retry_ms:int yields:int queue_member why
 -- RETURNS {'requeued', position} | {'refused'} | {'gone_on'} | {'store_foreign'}
 if redis.call('GET', epoch) ~= epoch_id then return {'store_foreign'} end
-local found = redis.call('HMGET', task, 'version', 'state', 'place', 'answered')
+local found = redis.call('HMGET', task, 'version', 'state', 'place', 'answered', 'subject')
 local changes = tonumber(found[1] or 0) - version
 -- A repeat, because no reply came, finds the task where it was put, or further on its way.
 if changes == 1 and found[2] == 'queued' then return {'requeued', redis.call('ZRANK', queue, task_id) + 1} end
@@ -28,4 +28,5 @@ redis.call('ZREM', sends, task_id)
 redis.call('ZADD', queue, place, task_id)
 redis.call('ZADD', dispatch, retry_ms, queue_member)
 tell(story, now_ms, 'requeued', why)
+if found[4] then tell_followers(news, now_ms, task_id, 'task.pending', found[5], body) end
 return {'requeued', redis.call('ZRANK', queue, task_id) + 1}

@@ -1,5 +1,14 @@
+-- Why a browser token creates nothing more: the tasks or the credits that it was given are used up.
+local function why_spent(of_token, hold, price_known)
+  local credits_left = tonumber(of_token.credits_left)
+  if tonumber(of_token.tasks_left or 1) < 1 then return 'token_spent' end
+  if credits_left and price_known == 0 then return 'price_unknown' end
+  if credits_left and hold > credits_left then return 'token_spent' end
+end
 -- A scope is a tenant or a key: its limits, its set of slots, and the suffix of its figures.
-local function why_model_or_rate(scopes, buckets, model, now_ms)
+local function why_barred(scopes, buckets, model, hold, price_known, now_ms)
+  local spent = why_spent(scopes[2].limits, hold, price_known)
+  if spent then return spent, 0 end
   for _, scope in ipairs(scopes) do
     local models = scope.limits.models
     if models and not string.find(models, ',' .. model .. ',', 1, true) then return 'model_not_allowed', 0 end
@@ -33,4 +42,10 @@ local function waits(limits, full, waiting)
   local most = tonumber(limits.max_queued)
   if most and waiting >= most then return true, 'queue_full' end
   return true
+end
+-- What is admitted counts at once, for a browser token for good.
+local function use_up(buckets, key, of_key, hold)
+  for _, bucket in ipairs(buckets) do take_from(bucket, 1) end
+  if of_key.tasks_left then redis.call('HINCRBY', key, 'tasks_left', -1) end
+  if of_key.credits_left then redis.call('HINCRBY', key, 'credits_left', -hold) end
 end
