@@ -117,7 +117,11 @@ class Sender:
     ) -> None:
         self._timeout_s = timeout_s
         self._guard = Guard(policy, resolver or SystemResolver())
-        self._tls = trust(ca_file)
+        self._ca_file = ca_file
+        if ca_file is not None:
+            trust(ca_file)
+        self._opening = asyncio.Lock()
+        self._is_closed = False
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Attempted:
@@ -148,9 +152,20 @@ class Sender:
 
     async def aclose(self) -> None:
         """Cut every connection; sends still under way come out as broken off."""
-        if self._session is None:
-            self._session = open_session(self._tls)
-        await self._session.close()
+        self._is_closed = True
+        if self._session is not None:
+            await self._session.close()
+
+    async def _opened(self) -> aiohttp.ClientSession:
+        """Return the session; certificates are read at the first send, beside the event loop."""
+        async with self._opening:
+            if self._session is None:
+                tls = await asyncio.to_thread(trust, self._ca_file)
+                if not self._is_closed:
+                    self._session = open_session(tls)
+        if self._session is None or self._is_closed:
+            raise ConnectionAbortedError("the sender was closed")
+        return self._session
 
     async def _run(self, url: str, course: _Course) -> None:
         checked = await self._guard.admit(url)
@@ -162,14 +177,11 @@ class Sender:
         return await self._send(checked.target, last, course, patient=True)
 
     async def _send(self, target: Target, address: str, course: _Course, *, patient: bool) -> None:
-        if self._session is None:
-            self._session = open_session(self._tls)
-        if self._session.closed:
-            raise ConnectionAbortedError("the sender was closed")
+        session = await self._opened()
         body = Body(course.body)
         try:
             # aiohttp gets the address, so it has nothing to resolve; the name it gets to show.
-            async with self._session.post(
+            async with session.post(
                 _at(target, address),
                 headers={"Host": _shown_host(target), **course.headers},
                 data=body,

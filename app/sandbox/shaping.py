@@ -25,10 +25,12 @@ WRONG_TYPES: Final[Mapping[str, Any]] = {
     "boolean": True,
 }
 
+_LONG_ID_CHARS: Final = 1_048_576
+
 BAD_IDS: Final[Mapping[str, Any]] = {
     "traversal": "task-unified-1767917446-../../v1/credits",
     "crlf": "task-unified-1767917446-abc123\r\nX-Injected: yes",
-    "long": "task-unified-1767917446-" + "a" * (1024 * 1024),
+    "long": "task-unified-1767917446-",
     "empty": "",
     "number": 1767917446,
     "null": None,
@@ -83,7 +85,9 @@ def without_id(answer: Answer, params: Params, route: str) -> Answer:
 
 def bad_id(answer: Answer, params: Params, route: str) -> Answer:
     """Put an id in that no client may use."""
-    return answer.saying(answer.json() | {"id": BAD_IDS[params["kind"]]})
+    kind = params["kind"]
+    task_id = BAD_IDS[kind] + "a" * _LONG_ID_CHARS if kind == "long" else BAD_IDS[kind]
+    return answer.saying(answer.json() | {"id": task_id})
 
 
 def in_words(answer: Answer, params: Params, route: str) -> Answer:
