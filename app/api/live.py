@@ -6,12 +6,15 @@ write is written by whoever has it (`flows/tell.py`).
 
 from __future__ import annotations
 
+from contextlib import aclosing
+from itertools import islice
 from typing import Final
 
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from app.api.callers import reader
+from app.api.cors import require_origin
 from app.api.tasks import require_task_id
 from app.domain.news import (
     MAX_SNAPSHOT,
@@ -53,6 +56,7 @@ class FollowTask:
         task_id: str = scope["path_params"]["task_id"]
         require_task_id(task_id)
         stream = _stream(scope, send, caller, task_id)
+        stream.origin = _named_origin(scope, caller, gateway)
         with gateway.follow.listening(stream):
             await _begin_with_task(stream, scope, gateway)
             await _until_gone(receive)
@@ -72,6 +76,7 @@ class FollowTenant:
         gateway: Gateway = scope["app"].state.gateway
         caller = await reader(scope, gateway, tokens_for="read")
         stream = _stream(scope, send, caller, EVERY_TASK)
+        stream.origin = _named_origin(scope, caller, gateway)
         with gateway.follow.listening(stream):
             await _begin_with_tenant(stream, scope, gateway)
             await _until_gone(receive)
@@ -80,6 +85,13 @@ class FollowTenant:
 def _stream(scope: Scope, send: Send, caller: Caller, task_id: str) -> Stream:
     abort = scope.get("reelgate.abort") or _nothing
     return Stream(caller, task_id, send, abort, scope["reelgate.request_id"])
+
+
+def _named_origin(scope: Scope, caller: Caller, gateway: Gateway) -> str:
+    """Return the origin of a page that may listen because its tenant names it, else ""."""
+    require_origin(scope, caller, gateway.store.origins)
+    origin = scope.get("reelgate.origin") or ""
+    return origin if gateway.store.origins.allows(caller.tenant_id, origin) else ""
 
 
 def _nothing() -> None:
@@ -142,21 +154,24 @@ async def _show_instead(stream: Stream, last: Place | None, gateway: Gateway) ->
 
 
 async def _snapshot(stream: Stream, since_ms: int, gateway: Gateway) -> None:
-    caller, news = stream.caller, gateway.store.news
     now_ms = gateway.clock.now_ms()
-    place, task_ids = await news.snapshot_ids(
-        tenant_id=caller.tenant_id, mode=caller.mode, now_ms=now_ms
-    )
-    stream.place = place
-    room, held_back = MAX_SNAPSHOT, b""
-    async for bodies in news.changed(task_ids, since_ms, caller=caller, now_ms=now_ms):
-        shown, room = bodies[:room], room - len(bodies[:room])
-        if shown:
-            before = [held_back, *shown[:-1]] if held_back else shown[:-1]
-            held_back = shown[-1]
-            await stream.send(b"".join(event_bytes(event_of(each), each, None) for each in before))
-        if not room:
-            break
+    place, room, held_back = None, MAX_SNAPSHOT, b""
+    pages = gateway.store.news.snapshot(since_ms, caller=stream.caller, now_ms=now_ms)
+    async with aclosing(pages):
+        async for page in pages:
+            if place is None:
+                place = stream.place = page.place
+            shown = dict(islice(page.bodies.items(), room))
+            room -= len(shown)
+            stream.has_shown(list(shown), page.place)
+            *before, held_back = [held_back, *shown.values()]
+            if any(before):
+                told = [event_bytes(event_of(each), each, None) for each in before if each]
+                await stream.send(b"".join(told))
+            if stream.is_ended:
+                return
+            if not room:
+                break
     if held_back:
         await stream.send(event_bytes(event_of(held_back), held_back, place))
     else:

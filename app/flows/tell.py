@@ -18,6 +18,8 @@ from app.store.news import PAGE, NewsReads, NewsTrimmed
 STUCK_S: Final = 5.0
 """How long a client may take to make room before it is hung up on; it goes on where it was."""
 
+AT_A_TIME: Final = 100
+"""Streams that are written to before everything else gets its turn."""
 
 EARLIEST_RETURN_MS: Final = 1_000
 LATEST_RETURN_MS: Final = 5_000
@@ -38,7 +40,6 @@ class TellNews:
     clock: Clock
     work: DetachedWork
     stuck_s: float = STUCK_S
-    _busy: set[Stream] = field(default_factory=set, init=False)
     _put_off: set[Stream] = field(default_factory=set, init=False)
 
     def tell(self, group: Group) -> None:
@@ -53,8 +54,7 @@ class TellNews:
             while group.is_stale and group.place is not None:
                 group.is_stale = False
                 entries = await self._after(group.place, group)
-                for stream in group.hand_on(entries):
-                    self.write(stream)
+                await self._write_all(group, group.hand_on(entries))
                 if len(entries) == PAGE:
                     group.is_stale = True
         except NewsTrimmed:
@@ -66,6 +66,18 @@ class TellNews:
             group.is_stale = True
         finally:
             group.is_reading = False
+
+    async def _write_all(self, group: Group, streams: list[Stream]) -> None:
+        """Write to some streams at a time, keeping the news at hand until the last has begun."""
+        group.writing += 1
+        try:
+            for number, stream in enumerate(streams, 1):
+                self.write(stream)
+                if number % AT_A_TIME == 0:
+                    await asyncio.sleep(0)
+        finally:
+            group.writing -= 1
+            group.tidy()
 
     async def _after(self, place: Place, group: Group) -> list[NewsEntry]:
         return await self.news.after(
@@ -90,10 +102,11 @@ class TellNews:
 
     def _start(self, stream: Stream, words: bytes = b"") -> None:
         group = self.audience.group_of(stream)
+        # What comes while this is written would take it for one that has everything up to then.
+        stream.fall_behind(group.place)
         if not stream.is_busy:
             stream.is_busy = True
             group.writing += 1
-        self._busy.add(stream)
         self.work.start(self._write(stream, group, words), name="news.write")
 
     async def _write(self, stream: Stream, group: Group, words: bytes) -> None:
@@ -104,7 +117,6 @@ class TellNews:
             if stream.is_ended:
                 await stream.close()
         finally:
-            self._busy.discard(stream)
             if stream.is_busy:
                 stream.is_busy = False
                 group.writing -= 1
@@ -143,8 +155,9 @@ class TellNews:
         self._put_off.discard(stream)
 
     def hang_up_on_the_stuck(self) -> None:
-        """Cut off clients that take nothing of what is written to them."""
-        now_s = asyncio.get_running_loop().time()
-        for stream in list(self._busy):
-            if stream.sending_since_s and now_s - stream.sending_since_s > self.stuck_s:
+        """Cut off clients that take nothing, be it of the first words or of the last ones."""
+        since_s = asyncio.get_running_loop().time() - self.stuck_s
+        for stream in self.audience.every_stream():
+            if 0.0 < stream.sending_since_s < since_s:
+                stream.end()
                 stream.abort()

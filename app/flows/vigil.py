@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 import structlog
@@ -13,11 +14,12 @@ from app.clock import Clock
 from app.detached import DetachedWork
 from app.domain.news import HEARTBEAT, closing_bytes
 from app.domain.tenant import Caller
-from app.errors import GatewayError, InvalidKey, TenantDisabled
+from app.errors import GatewayError, InvalidKey, OriginNotAllowed, TenantDisabled
 from app.flows.audience import Audience
 from app.flows.listeners import Stream
 from app.flows.tell import TellNews
 from app.store.news import NewsReads
+from app.store.origins import OriginIndex
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +27,9 @@ BEAT_S: Final = 0.25
 """Between two looks: a key's planned end, and a turn of heartbeats, come so much late."""
 
 BEATS_A_SECOND: Final = 4
+
+CHECKS_AT_ONCE: Final = 25
+"""Callers that are checked at a time: fewer than half the connections to the store."""
 
 
 @dataclass(slots=True)
@@ -34,12 +39,14 @@ class KeepVigil:
     audience: Audience
     tell: TellNews
     news: NewsReads
+    origins: OriginIndex
     clock: Clock
     work: DetachedWork
     heartbeat_s: float
     _ends_ms: dict[Caller, int] = field(default_factory=dict, init=False)
     _doubted: dict[Caller, None] = field(default_factory=dict, init=False)
     _is_checking: bool = field(default=False, init=False)
+    _are_origins_known: bool = field(default=False, init=False)
     _turns: list[set[Stream]] = field(default_factory=list, init=False)
     _number: int = field(default=0, init=False)
 
@@ -51,6 +58,9 @@ class KeepVigil:
         """Give a stream its turn; one stream after the other gets the next, to spread them."""
         self._number += 1
         self._turns[self._number % len(self._turns)].add(stream)
+        if stream.origin:
+            # What let it begin may have been a second old.
+            self.doubt(stream.caller)
 
     def remove(self, stream: Stream) -> None:
         """Let go of a stream."""
@@ -69,6 +79,7 @@ class KeepVigil:
     def doubt(self, caller: Caller) -> None:
         """Have it checked whether a caller may still listen."""
         self._doubted[caller] = None
+        self._are_origins_known = False
         if not self._is_checking:
             self._is_checking = True
             self.work.start(self._check(), name="news.check")
@@ -76,13 +87,32 @@ class KeepVigil:
     async def _check(self) -> None:
         try:
             while self._doubted:
-                # Before it is looked at: what is said during that look is another doubt.
-                caller, _ = self._doubted.popitem()
-                if caller in self.audience.by_caller and not await self._is_checked(caller):
-                    self._doubted[caller] = None
+                # Before they are looked at: what is said during that look is another doubt.
+                callers = list(islice(self._doubted, CHECKS_AT_ONCE))
+                for caller in callers:
+                    del self._doubted[caller]
+                callers = [caller for caller in callers if caller in self.audience.by_caller]
+                origins_known = await self._knows_origins_of(callers)
+                checked = await asyncio.gather(*map(self._is_checked, callers))
+                if not (origins_known and all(checked)):
+                    self._doubted |= dict.fromkeys(callers)
                     return
         finally:
             self._is_checking = False
+
+    async def _knows_origins_of(self, callers: list[Caller]) -> bool:
+        """Learn the origins once for all who are doubted; False where the store is away."""
+        named = any(stream.origin for each in callers for stream in self._streams_of(each))
+        if self._are_origins_known or not named:
+            return True
+        # Before they are read: who is doubted meanwhile has them read again.
+        self._are_origins_known = True
+        try:
+            await self.origins.learn()
+        except GatewayError:
+            self._are_origins_known = False
+            return False
+        return True
 
     async def _is_checked(self, caller: Caller) -> bool:
         """Check a caller; False where the store is away: it is asked again when that is back."""
@@ -94,11 +124,17 @@ class KeepVigil:
             return False
         else:
             self.note_end(caller, ends_ms)
+            for stream in self._streams_of(caller):
+                if stream.origin and not self.origins.allows(caller.tenant_id, stream.origin):
+                    self.tell.end(stream, closing_bytes(OriginNotAllowed(), stream.request_id))
         return True
 
     def _end_all(self, caller: Caller, why: GatewayError) -> None:
-        for stream in list(self.audience.by_caller.get(caller, ())):
+        for stream in self._streams_of(caller):
             self.tell.end(stream, closing_bytes(why, stream.request_id))
+
+    def _streams_of(self, caller: Caller) -> list[Stream]:
+        return list(self.audience.by_caller.get(caller, ()))
 
     async def keep(self, every_second: Callable[[], None]) -> None:
         """Look until cancelled; a loop boundary, which no failure ends."""

@@ -5,7 +5,7 @@ The scripts that change tasks write the news (`shared/news.lua`); here they are 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +13,8 @@ from redis.asyncio import Redis
 
 from app.domain.contract import with_queue_position
 from app.domain.ids import Mode
-from app.domain.news import MAX_SNAPSHOT, NewsEntry, Place
+from app.domain.listing import ListName
+from app.domain.news import NewsEntry, Place
 from app.domain.task import FINAL, TaskState
 from app.domain.tenant import Caller
 from app.errors import TaskNotFound
@@ -23,6 +24,12 @@ from app.store.scripts import Script, store_errors
 
 PAGE: Final = 100
 """Entries, or tasks of a snapshot, that are read at once."""
+
+IDS_PAGE: Final = 500
+"""Ids of tasks that are read at once when news have to be made up for."""
+
+MOST_LOOKED_AT: Final = 10_000
+"""Tasks, and older open ones, that are looked at for those which a caller may have missed."""
 
 CLOCK_MARGIN_MS: Final = 60_000
 """How far the clocks of two processes may be apart for a snapshot to miss nothing."""
@@ -52,6 +59,14 @@ class FollowedTask:
     following: Following
     body: bytes
     finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What some tasks show, by their ids, and up to where in the news that tells all of them."""
+
+    place: Place
+    bodies: dict[str, bytes]
 
 
 class NewsReads:
@@ -158,51 +173,84 @@ class NewsReads:
             found: Any = await self._redis.xrevrange(name, count=1)
         return _place(found[0][0]) if found else None
 
-    async def snapshot_ids(
-        self, *, tenant_id: str, mode: Mode, now_ms: int
-    ) -> tuple[Place, list[str]]:
-        """Return where the news stand, and the tasks to look at in their place, newest first."""
-        shard = Shard.of(tenant_id)
-        outcome, *rest = await self._news_snapshot(
-            epoch=shard.epoch,
-            news=shard.news(tenant_id, mode),
-            open=shard.listed(tenant_id, mode, "open"),
-            all=shard.listed(tenant_id, mode, "all"),
-            now_ms=now_ms,
-            epoch_id=self._epoch_id,
-            most=MAX_SNAPSHOT,
-        )
-        _refuse(outcome, rest)
-        place, *flat = rest
-        created = sorted(zip(map(float, flat[1::2]), flat[::2], strict=True), reverse=True)
-        return _place(place), [task_id.decode() for _, task_id in created]
+    async def snapshot(
+        self, since_ms: int, *, caller: Caller, now_ms: int
+    ) -> AsyncGenerator[Shown, None]:
+        """Yield, page by page and newest first, tasks that are open or have ended since an instant.
 
-    async def changed(
-        self, task_ids: list[str], since_ms: int, *, caller: Caller, now_ms: int
-    ) -> AsyncIterator[list[bytes]]:
-        """Yield, page by page, the answers of tasks that are open or have ended since an instant.
+        Before them comes where the news stand: what is told from there on is in no page, or again.
 
         Raises:
             InvalidKey, TenantDisabled, StoreForeign: the caller may not see them.
         """
+        is_placed = False
+        async for place, task_ids in self._newest_first(caller, now_ms):
+            if not is_placed:
+                is_placed = True
+                yield Shown(place, {})
+            for first in range(0, len(task_ids), PAGE):
+                yield await self._changed(
+                    task_ids[first : first + PAGE],
+                    since_ms - CLOCK_MARGIN_MS,
+                    caller=caller,
+                    now_ms=now_ms,
+                )
+
+    async def _newest_first(
+        self, caller: Caller, now_ms: int
+    ) -> AsyncGenerator[tuple[Place, list[str]], None]:
+        """Yield the ids of a tenant's newest tasks, then of open ones that are older still."""
         shard = Shard.of(caller.tenant_id)
-        for first in range(0, len(task_ids), PAGE):
-            outcome, *rest = await self._read_changed(
-                **caller_keys(caller.tenant_id, caller.key_id),
-                queue=shard.queue(caller.tenant_id, caller.mode),
-                tasks=[shard.task(task_id) for task_id in task_ids[first : first + PAGE]],
-                now_ms=now_ms,
-                epoch_id=self._epoch_id,
-                tenant_id=caller.tenant_id,
-                mode=caller.mode,
-                subject=caller.subject,
-                since_ms=since_ms - CLOCK_MARGIN_MS,
-            )
-            _refuse(outcome, rest)
-            yield [
-                with_queue_position(body, position)
-                for body, position in zip(rest[::2], rest[1::2], strict=True)
-            ]
+        # A page begins with all that were created when the last one ended: lists change meanwhile.
+        before, skip, seen = b"+inf", 0, set[bytes]()
+        lists: tuple[ListName, ...] = ("all", "open")
+        for which in lists:
+            for _ in range(-(-MOST_LOOKED_AT // IDS_PAGE)):
+                outcome, *rest = await self._news_snapshot(
+                    epoch=shard.epoch,
+                    news=shard.news(caller.tenant_id, caller.mode),
+                    listed=shard.listed(caller.tenant_id, caller.mode, which),
+                    now_ms=now_ms,
+                    epoch_id=self._epoch_id,
+                    before=before,
+                    skip=skip,
+                    limit=IDS_PAGE,
+                )
+                _refuse(outcome, rest)
+                place, *flat = rest
+                found, created = flat[::2], flat[1::2]
+                yield _place(place), [each.decode() for each in found if each not in seen]
+                seen.update(found)
+                if created:
+                    skip = created.count(created[-1]) + (skip if created[-1] == before else 0)
+                    before = created[-1]
+                if len(found) < IDS_PAGE:
+                    break
+            skip = 0
+
+    async def _changed(
+        self, task_ids: list[str], since_ms: int, *, caller: Caller, now_ms: int
+    ) -> Shown:
+        shard = Shard.of(caller.tenant_id)
+        outcome, *rest = await self._read_changed(
+            **caller_keys(caller.tenant_id, caller.key_id),
+            news=shard.news(caller.tenant_id, caller.mode),
+            queue=shard.queue(caller.tenant_id, caller.mode),
+            tasks=[shard.task(task_id) for task_id in task_ids],
+            now_ms=now_ms,
+            epoch_id=self._epoch_id,
+            tenant_id=caller.tenant_id,
+            mode=caller.mode,
+            subject=caller.subject,
+            since_ms=since_ms,
+        )
+        _refuse(outcome, rest)
+        place, *flat = rest
+        found = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+        return Shown(
+            _place(place),
+            {task_id.decode(): with_queue_position(body, rank) for task_id, body, rank in found},
+        )
 
 
 def _refuse(outcome: bytes, rest: list[Any]) -> None:

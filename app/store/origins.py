@@ -32,6 +32,7 @@ class OriginIndex:
         self._by_tenant: Origins = {}
         self._all = _NONE
         self._asked_ms = 0
+        self._begun = self._learned = 0
         self._under_way: asyncio.Future[None] | None = None
 
     @classmethod
@@ -42,7 +43,7 @@ class OriginIndex:
             StoreUnavailable, StoreForeign: nothing can be read.
         """
         index = cls(redis, epoch_id)
-        index._learn(await index._read())
+        await index.learn()
         return index
 
     async def refresh(self, *, now_ms: int) -> None:
@@ -65,14 +66,24 @@ class OriginIndex:
         done = self._under_way = asyncio.get_running_loop().create_future()
         try:
             with suppress(StoreUnavailable, StoreForeign):
-                self._learn(await self._read())
+                await self.learn()
             self._asked_ms = now_ms
         finally:
             self._under_way = None
             done.set_result(None)
 
-    def _learn(self, found: Origins) -> None:
-        self._by_tenant, self._all = found, _NONE.union(*found.values())
+    async def learn(self) -> None:
+        """Read what is in force now; an answer that is overtaken by a later one counts for nothing.
+
+        Raises:
+            StoreUnavailable, StoreForeign: nothing can be read.
+        """
+        self._begun += 1
+        number = self._begun
+        found = await self._read()
+        if number > self._learned:
+            self._learned = number
+            self._by_tenant, self._all = found, _NONE.union(*found.values())
 
     async def _read(self) -> Origins:
         with store_errors():

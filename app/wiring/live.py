@@ -19,13 +19,16 @@ def following(live: LiveSettings, store: Store, metrics: Metrics) -> FollowNews:
     # Each listener is written to by one call at a time, so they are its bound.
     work = DetachedWork(limit=live.max_streams)
     tell = TellNews(audience, store.news, store.clock, work)
+    vigil = KeepVigil(
+        audience, tell, store.news, store.origins, store.clock, work, live.heartbeat_s
+    )
     return FollowNews(
         audience=audience,
         channel=NewsChannel(store.redis),
         news=store.news,
         reads=store.reads,
         tell=tell,
-        vigil=KeepVigil(audience, tell, store.news, store.clock, work, live.heartbeat_s),
+        vigil=vigil,
         work=work,
         clock=store.clock,
         metrics=metrics,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.news import MAX_SNAPSHOT, NewsEntry, Place
+from app.domain.news import NewsEntry, Place
 from app.domain.task import Task, TaskState
 from app.domain.tenant import Caller
 from app.errors import InvalidKey, StoreForeign, TaskNotFound, TenantDisabled
@@ -231,7 +231,7 @@ async def test_a_caller_is_checked_whenever_it_asks(shelf: Shelf, news: NewsRead
         with pytest.raises(error):
             await news.follow_task(task.id, None, caller=caller, now_ms=now_ms)
         with pytest.raises(error):
-            async for _ in news.changed([task.id], 0, caller=caller, now_ms=now_ms):
+            async for _ in news.snapshot(0, caller=caller, now_ms=now_ms):
                 pass
 
 
@@ -260,7 +260,7 @@ async def test_an_exchanged_store_tells_nothing(bare_shelf: Shelf) -> None:
         news.after(Place(0, 0), tenant_id="acme", mode="live", now_ms=now_ms),
         news.follow_tenant(None, caller=caller, now_ms=now_ms),
         news.check(caller, now_ms=now_ms),
-        news.snapshot_ids(tenant_id="acme", mode="live", now_ms=now_ms),
+        anext(news.snapshot(0, caller=caller, now_ms=now_ms)),
     ):
         with pytest.raises(StoreForeign):
             await asked
@@ -268,18 +268,24 @@ async def test_an_exchanged_store_tells_nothing(bare_shelf: Shelf) -> None:
 
 async def shown_instead(
     news: NewsReads, shelf: Shelf, caller: Caller, since_ms: int
-) -> tuple[Place, list[str], list[bytes]]:
-    """Return what a snapshot consists of: its place, the tasks looked at, and what is shown."""
+) -> tuple[Place, list[bytes]]:
+    """Return what a snapshot consists of: its place, and what is shown."""
     now_ms = shelf.clock.now_ms()
-    place, ids = await news.snapshot_ids(
-        tenant_id=caller.tenant_id, mode=caller.mode, now_ms=now_ms
-    )
-    pages = [
-        body
-        async for page in news.changed(ids, since_ms, caller=caller, now_ms=now_ms)
-        for body in page
-    ]
-    return place, ids, pages
+    pages = [page async for page in news.snapshot(since_ms, caller=caller, now_ms=now_ms)]
+    assert pages[0].bodies == {}
+    return pages[0].place, [body for page in pages for body in page.bodies.values()]
+
+
+async def list_strangers(shelf: Shelf, count: int) -> list[str]:
+    """List so many ended tasks as the tenant's newest, created at one instant; returns their ids.
+
+    Nothing else is there of them, so to everybody they are somebody else's.
+    """
+    shelf.clock.advance_ms(1_000)
+    at_ms = shelf.clock.now_ms()
+    newer = {f"task-unified-{number:010d}-{'0' * 25}": at_ms for number in range(count)}
+    await shelf.redis.zadd(Shard.of("acme").listed("acme", "live", "all"), newer)
+    return list(newer)
 
 
 async def ended(shelf: Shelf, caller: Caller) -> Task:
@@ -302,33 +308,67 @@ async def test_a_snapshot_has_what_is_open_and_what_has_ended_since(
     shelf.clock.advance_ms(1_000)
     young = await shelf.admit(caller)
 
-    place, _, shown = await shown_instead(news, shelf, caller, since_ms)
+    place, shown = await shown_instead(news, shelf, caller, since_ms)
 
     assert shown == [young.body, b'{"status":"completed"}', old_open.body]
     assert place == await start(news, shelf, caller)
-    everything = (await shown_instead(news, shelf, caller, 0))[2]
+    _, everything = await shown_instead(news, shelf, caller, 0)
     assert len(everything) == 4
     assert lately.id != young.id
 
 
 async def test_an_open_task_is_in_the_snapshot_however_old_it_is(
-    shelf: Shelf, news: NewsReads
+    shelf: Shelf, news: NewsReads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where more than a page of newer ones has ended."""
+    """Also where more newer ones have ended than are looked at."""
+    monkeypatch.setattr("app.store.news.IDS_PAGE", 4)
+    monkeypatch.setattr("app.store.news.MOST_LOOKED_AT", 8)
     caller = await shelf.caller()
     old = await shelf.submitted(caller)
-    lists = Shard.of("acme").listed("acme", "live", "all")
-    shelf.clock.advance_ms(1_000)
-    now_ms = shelf.clock.now_ms()
-    newer = {f"task-unified-{number:010d}-{'0' * 25}": now_ms for number in range(MAX_SNAPSHOT)}
-    await shelf.redis.zadd(lists, newer)
+    await ended(shelf, caller)
+    newer = await list_strangers(shelf, 10)
 
-    _, ids, shown = await shown_instead(news, shelf, caller, 0)
+    _, shown = await shown_instead(news, shelf, caller, 0)
 
-    assert len(ids) == MAX_SNAPSHOT + 1
-    assert ids[-1] == old.id
     assert shown == [old.body]
-    await shelf.redis.zrem(lists, *newer)
+    await shelf.redis.zrem(Shard.of("acme").listed("acme", "live", "all"), *newer)
+
+
+@pytest.mark.parametrize("pages", [1, 3])
+async def test_many_newer_tasks_of_others_hide_none_that_has_ended(
+    shelf: Shelf, news: NewsReads, pages: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten times as many are looked at as are shown, page by page, each task once."""
+    monkeypatch.setattr("app.store.news.IDS_PAGE", 1_200 // pages)
+    caller = await shelf.caller()
+    own = caller.model_copy(update={"subject": "user-1"})
+    expected = {(await ended(shelf, own)).id for _ in range(3)}
+    strangers = await list_strangers(shelf, 1_200)
+
+    now_ms = shelf.clock.now_ms()
+    found = [page async for page in news.snapshot(0, caller=own, now_ms=now_ms)]
+
+    shown = [task_id for page in found for task_id in page.bodies]
+    assert sorted(shown) == sorted(expected)
+    await shelf.redis.zrem(Shard.of("acme").listed("acme", "live", "all"), *strangers)
+
+
+async def test_each_page_of_a_snapshot_says_up_to_where_it_has_the_news(
+    shelf: Shelf, news: NewsReads
+) -> None:
+    """Read at one instant with what the tasks show."""
+    caller = await shelf.caller()
+    task = await shelf.submitted(caller)
+    pages = news.snapshot(0, caller=caller, now_ms=shelf.clock.now_ms())
+    before = await anext(pages)
+    shelf.clock.advance_ms(1_000)
+    await shelf.move(task, TaskState.COMPLETED)
+
+    (page,) = [page async for page in pages if page.bodies]
+
+    assert page.bodies == {task.id: b'{"status":"completed"}'}
+    (missed,) = await told(news, shelf, caller, before.place)
+    assert page.place == missed.place
 
 
 async def test_a_snapshot_for_a_subject_has_its_own_tasks_alone(
@@ -341,7 +381,7 @@ async def test_a_snapshot_for_a_subject_has_its_own_tasks_alone(
     await shelf.submitted(key)
     own = await shelf.submitted(token)
 
-    _, _, shown = await shown_instead(news, shelf, token, 0)
+    _, shown = await shown_instead(news, shelf, token, 0)
 
     assert shown == [own.body]
     assert [entry.subject for entry in await told(news, shelf, key, place)] == ["", "user-1"]

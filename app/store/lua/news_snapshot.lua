@@ -1,18 +1,8 @@
--- Say where the news stand, and which tasks someone has to look at who has missed some: the newest, and the newest open ones.
+-- Say where the news stand, and which tasks come next in a list, the newest first: for someone who has missed some.
 -- USES following
--- KEYS epoch news open all
--- ARGV now_ms:int epoch_id most:int
+-- KEYS epoch news listed
+-- ARGV now_ms:int epoch_id before skip:int limit:int
 -- RETURNS {'found', place, task id, when it was created, ...} | {'refused', reason}
 if redis.call('GET', epoch) ~= epoch_id then return {'refused', 'store_foreign'} end
-local answer, seen = {'found', newest_place(news, now_ms)}, {}
-for _, list in ipairs({open, all}) do
-  local found = redis.call('ZREVRANGE', list, 0, most - 1, 'WITHSCORES')
-  for i = 1, #found, 2 do
-    if not seen[found[i]] then
-      seen[found[i]] = true
-      answer[#answer + 1] = found[i]
-      answer[#answer + 1] = found[i + 1]
-    end
-  end
-end
-return answer
+local found = redis.call('ZRANGE', listed, before, '-inf', 'BYSCORE', 'REV', 'LIMIT', skip, limit, 'WITHSCORES')
+return {'found', newest_place(news, now_ms), unpack(found)}
