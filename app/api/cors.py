@@ -62,12 +62,16 @@ class Cors:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; one that names no origin pays for nothing but the look for it."""
         app = self._app
-        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+        if scope["type"] == "http" and _is_public(scope["path"]):
             scope["reelgate.cors"] = [_VARY]
             named = [value for name, value in scope["headers"] if name == b"origin"]
             if named:
                 app = await _look_at(scope, named) or app
         await app(scope, receive, send)
+
+
+def _is_public(path: str) -> bool:
+    return path.startswith("/v1/") or path == "/v1"
 
 
 async def _look_at(scope: Scope, named: list[bytes]) -> Response | None:
@@ -125,6 +129,6 @@ def _preflight_fields(methods: set[str]) -> Fields:
 
 def _is_own(scope: Scope, origin: str) -> bool:
     """Return whether a page is of the host that was asked: browsers name its origin too."""
-    site = origin.partition("://")[2].encode("latin-1")
+    scheme, _, site = origin.partition("://")
     hosts = [value.lower() for name, value in scope["headers"] if name == b"host"]
-    return site != b"" and hosts == [site]
+    return scheme in ("http", "https") and site != "" and hosts == [site.encode("latin-1")]

@@ -53,6 +53,7 @@ async def read_patiently(
         watch = follow.work.start(_watch(receive, wait), name="news.watch")
         try:
             while await wait.stirred(until_s):
+                # It is woken again for what could not be looked at.
                 with suppress(StoreUnavailable):
                     task = await follow.read_again(wait)
                     if is_news(task):

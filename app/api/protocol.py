@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.api.front import new_request_id
 from app.errors import InvalidRequest
@@ -28,13 +29,26 @@ class HeadTooLong(Exception):
 
 
 class EnvelopeProtocol(HttpToolsProtocol):
-    """Answers what is no HTTP request in the same envelope as everything else, and bounds heads."""
+    """Answers what is no HTTP request in the same envelope as everything else, and bounds heads.
+
+    Whoever answers learns that the client has gone, also where the client has sent further
+    requests meanwhile: the server itself tells the newest request alone.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._head_bytes = 0
         self._why = _NO_HTTP
         self._in_head = True
+        self._answering: RequestResponseCycle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request that is being answered; those behind it will never begin."""
+        cycle = self._answering
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived; the parser itself would collect a head without end."""
@@ -66,6 +80,13 @@ class EnvelopeProtocol(HttpToolsProtocol):
         self.scope["reelgate.abort"] = self.transport.abort  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Have a request answered: the only one of its connection that is, for the time being."""
+        self._answering = cycle
+        if cycle.scope["http_version"] < "1.1":
+            app = _without_chunks(app, cycle)
+        super()._start_asgi_task(cycle, app)
+
     def send_400_response(self, msg: str) -> None:
         """Answer and close: after such bytes nothing on the connection can be trusted.
 
@@ -83,3 +104,28 @@ class EnvelopeProtocol(HttpToolsProtocol):
         )
         self.transport.write(head.encode("ascii") + body)
         self.transport.close()
+
+
+def _without_chunks(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
+    """Return the application for a client of HTTP/1.0, to which chunks would be a part of the text.
+
+    An answer of unknown length ends for it with the connection, which is closed after every answer.
+    """
+
+    async def answered(scope: Scope, receive: Receive, send: Send) -> None:
+        has_length = True
+
+        async def sent(message: Message) -> None:
+            nonlocal has_length
+            if message["type"] == "http.response.start":
+                has_length = any(name == b"content-length" for name, _ in message["headers"])
+                if not has_length:
+                    cycle.chunked_encoding = False
+            elif not has_length:
+                # The server lets pass as much as it still expects.
+                cycle.expected_content_length = len(message.get("body", b""))
+            await send(message)
+
+        await app(scope, receive, sent)
+
+    return answered

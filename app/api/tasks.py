@@ -19,7 +19,7 @@ from app.domain.ids import TASK_ID_PREFIX, is_task_id
 from app.domain.listing import ListQuery, batch_ids, list_item
 from app.domain.rates import Rates
 from app.domain.tenant import Caller
-from app.errors import InvalidTaskId, StoreUnavailable, TaskNotFound
+from app.errors import InvalidKey, InvalidTaskId, StoreUnavailable, TaskNotFound
 from app.store.task_reads import TaskRead
 from app.wiring import Gateway
 
@@ -86,13 +86,20 @@ class ReadTask:
         return task
 
     def _from_memory(self, scope: Scope, gateway: Gateway) -> Remembered | None:
-        """Return what this process last told, where it knows the caller; else the store is away."""
+        """Return what this process last told, where it knows the caller; else the store is away.
+
+        Raises:
+            InvalidKey: the caller is a token that has ended, maybe while its read waited.
+            RateLimited: it has read as often in this second as it may.
+        """
         recent: RecentAnswers = scope["app"].state.recent
         caller: Caller | None = scope.get("reelgate.caller")
         if caller is None:
             return None
-        task_id = scope["path_params"]["task_id"]
-        return recent.find(task_id, caller, now_ms=gateway.clock.now_ms())
+        now_ms = gateway.clock.now_ms()
+        if caller.ends_ms is not None and now_ms >= caller.ends_ms:
+            raise InvalidKey
+        return recent.find(scope["path_params"]["task_id"], caller, now_ms=now_ms)
 
 
 read_task = ReadTask()

@@ -16,7 +16,8 @@ from app.errors import InvalidRequest
 MAX_WAIT_S: Final = 60
 
 _SECONDS: Final = re.compile(r"[0-9]{1,2}(\.[0-9]{1,20})?")
-_TAGS: Final = re.compile(rb'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
+_MEMBER: Final = re.compile(rb'[ \t]*(?:(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*)?(?:,|\Z)')
+"""A member of a list of tags, and what ends it; a member may be empty."""
 
 
 def entity_tag(body: bytes) -> bytes:
@@ -27,12 +28,24 @@ def entity_tag(body: bytes) -> bytes:
 def has_already(headers: Iterable[tuple[bytes, bytes]], tag: bytes) -> bool:
     """Say whether `If-None-Match` names a tag; weak and strong tags are equal here.
 
-    What is no tag names nothing: whoever sends it is answered in full.
+    A line that is no list of tags names nothing: whoever sends it is answered in full.
     """
     for name, value in headers:
-        if name == b"if-none-match" and (value.strip() == b"*" or tag in _TAGS.findall(value)):
+        if name == b"if-none-match" and (value.strip() == b"*" or tag in _tags(value)):
             return True
     return False
+
+
+def _tags(line: bytes) -> list[bytes]:
+    """Return the tags of a line; none where it is no list of tags from end to end."""
+    found, place = list[bytes](), 0
+    while place < len(line):
+        member = _MEMBER.match(line, place)
+        if member is None:
+            return []
+        found.append(member[1])
+        place = member.end()
+    return found
 
 
 def read_wait_s(query: bytes) -> float:
@@ -41,13 +54,13 @@ def read_wait_s(query: bytes) -> float:
     An empty value is none, as in every query.
 
     Raises:
-        InvalidRequest: `wait` is no such number, or stands twice.
+        InvalidRequest: `wait` is no such number, or stands twice, be it empty.
     """
     if b"wait" not in query and b"%" not in query:
         return 0.0
-    pairs = parse_qsl(query.decode("latin-1"))
-    found = [value for name, value in pairs if name == "wait" and value]
-    if not found:
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    found = [value for name, value in pairs if name == "wait"]
+    if found in ([], [""]):
         return 0.0
     seconds = float(found[0]) if _SECONDS.fullmatch(found[0]) else MAX_WAIT_S + 1
     if len(found) > 1 or seconds > MAX_WAIT_S:

@@ -36,7 +36,7 @@ class QueueFull(GatewayError):
 
 
 class TooManyStreams(GatewayError):
-    """As many event streams and waits are open as the tenant, or this process, may have."""
+    """As many event streams and waits are open as the tenant, the token or the process may have."""
 
     status = 429
     reason = "too_many_streams"

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from app.domain.ids import Mode
 from app.domain.tenant import Caller
 from app.errors import TooManyStreams
 from app.flows.listeners import Group, Stream, Wait
 
+MOST_PER_TOKEN: Final = 20
+"""Streams and waits of one browser token: far more than its page needs, few beside its tenant's."""
+
+_TOKEN_IS_FULL: Final = (
+    f"This token has {MOST_PER_TOKEN} open streams and waiting reads, as many as it may: close one"
+)
+
 Name = TypeVar("Name")
 Member = TypeVar("Member")
 
 
 class Audience:
-    """Streams and waits of this process, within the limits of the process and of each tenant."""
+    """Streams and waits of this process, within the limits of the process and of each tenant.
+
+    A browser token has a limit of its own: who holds one cannot take the room of its whole tenant.
+    """
 
     def __init__(self, *, most: int, most_per_tenant: int) -> None:
         self._most, self._most_per_tenant = most, most_per_tenant
         self.groups: dict[tuple[str, Mode], Group] = {}
         self.by_caller: dict[Caller, set[Stream]] = {}
+        self._of_tokens: dict[str, int] = {}
         self.streams = self.waits = 0
 
     def every_stream(self) -> Iterator[Stream]:
@@ -73,10 +84,14 @@ class Audience:
         group = self.groups.get(place)
         if self.streams + self.waits >= self._most:
             raise TooManyStreams("This process has as many open streams as it may: try again")
+        if self._of_tokens.get(caller.key_id, 0) >= MOST_PER_TOKEN:
+            raise TooManyStreams(_TOKEN_IS_FULL)
         if group is None:
             group = self.groups[place] = Group(*place)
         elif group.size >= self._most_per_tenant:
             raise TooManyStreams
+        if caller.is_token:
+            self._of_tokens[caller.key_id] = self._of_tokens.get(caller.key_id, 0) + 1
         return group
 
     def remove_stream(self, stream: Stream) -> None:
@@ -88,17 +103,21 @@ class Audience:
         _discard(group.streams, stream.task_id, stream)
         _discard(self.by_caller, stream.caller, stream)
         self.streams -= 1
-        self._let_go(group)
+        self._let_go(group, stream.caller)
 
     def remove_wait(self, wait: Wait) -> None:
         """Let go of a wait."""
         group = self.groups[wait.caller.tenant_id, wait.caller.mode]
         _discard(group.waits, wait.task_id, wait)
         self.waits -= 1
-        self._let_go(group)
+        self._let_go(group, wait.caller)
 
-    def _let_go(self, group: Group) -> None:
+    def _let_go(self, group: Group, caller: Caller) -> None:
         group.size -= 1
+        if caller.is_token:
+            self._of_tokens[caller.key_id] -= 1
+            if not self._of_tokens[caller.key_id]:
+                del self._of_tokens[caller.key_id]
         if not group.streams:
             # Nobody is told of what is news now; the next stream begins where the news stand then.
             group.place = None

@@ -15,7 +15,7 @@ from typing import Final
 from app.clock import Clock
 from app.detached import DetachedWork
 from app.domain.tenant import Caller
-from app.errors import GatewayError, Stopping
+from app.errors import GatewayError, Stopping, StoreUnavailable
 from app.flows.audience import Audience
 from app.flows.listeners import Group, Stream, Wait
 from app.flows.tell import TellNews, come_again_bytes
@@ -47,6 +47,7 @@ class FollowNews:
     metrics: Metrics
     is_draining: bool = field(default=False, init=False)
     _loops: list[asyncio.Task[None]] = field(default_factory=list, init=False)
+    _to_wake: set[Wait] = field(default_factory=set, init=False)
     _under_way: dict[tuple[Caller, str], tuple[int, asyncio.Task[TaskRead]]] = field(
         default_factory=dict, init=False
     )
@@ -96,6 +97,7 @@ class FollowNews:
         try:
             yield wait
         finally:
+            self._to_wake.discard(wait)
             self.audience.remove_wait(wait)
             self.metrics.listeners.labels("wait").dec()
 
@@ -135,6 +137,8 @@ class FollowNews:
     async def read_again(self, wait: Wait) -> TaskRead:
         """Return what a task shows now; several waits of one caller for it share one reading.
 
+        While the store is away the wait is woken again every second: the word is said but once.
+
         Raises:
             GatewayError: as `TaskReads.one`.
         """
@@ -145,7 +149,11 @@ class FollowNews:
             self._under_way[name] = now_ms, self.work.start(asked, name="news.task")
             self._under_way[name][1].add_done_callback(lambda done: self._is_read(name, done))
         wait.read_ms, reading = self._under_way[name]
-        return await asyncio.shield(reading)
+        try:
+            return await asyncio.shield(reading)
+        except StoreUnavailable:
+            self._to_wake.add(wait)
+            raise
 
     def _is_read(self, name: tuple[Caller, str], done: asyncio.Task[TaskRead]) -> None:
         if name in self._under_way and self._under_way[name][1] is done:
@@ -187,6 +195,8 @@ class FollowNews:
                 self.tell.tell(group)
 
     def _every_second(self) -> None:
+        while self._to_wake:
+            self._wake(self._to_wake.pop())
         if self.channel.is_open:
             self.tell.try_again()
             self.vigil.check_again()

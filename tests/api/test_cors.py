@@ -58,6 +58,7 @@ ROUTES = (
     ("GET", "/v1/models"),
     ("POST", "/v1/tokens"),
 )
+NO_ROUTES = (("GET", "/v1/nothing"), ("GET", "/v1/"), ("GET", "/v1"), ("DELETE", "/v1/models"))
 
 
 @pytest.fixture
@@ -180,7 +181,7 @@ async def test_every_answer_says_that_it_depends_on_the_origin(page: Page) -> No
 
     answers = [
         await page.bed.http.request(method, path, headers=[bearer(key)])
-        for method, path in (*ROUTES, ("GET", "/v1/nothing"), ("DELETE", "/v1/models"))
+        for method, path in (*ROUTES, *NO_ROUTES)
     ]
 
     assert {answer.headers["vary"] for answer in answers} == {"Origin"}
@@ -194,7 +195,7 @@ async def test_nothing_but_the_api_is_opened_to_pages(open_gateway_bed: OpenBed)
         await Operator(bed).tenant("acme", origins=[APP])
         bed.clock.advance_ms(1_000)
         page = Page(bed)
-        asked = [await page.ask_first("GET", path) for path in (*paths, "/v2/models", "/v1")]
+        asked = [await page.ask_first("GET", path) for path in (*paths, "/v2/models", "/v10")]
         called = [await page.call(ADMIN_TOKEN, "GET", path) for path in paths]
 
     assert {answer.status_code for answer in asked} == {404, 405}
@@ -206,10 +207,12 @@ async def test_nothing_but_the_api_is_opened_to_pages(open_gateway_bed: OpenBed)
 async def test_a_page_of_the_gateways_own_host_is_no_stranger(bed: Bed) -> None:
     """Browsers name the origin of a POST to the page's own host too; there is nothing to allow."""
     key = await bed.key()
-    own, other_port = Page(bed, "http://gateway"), Page(bed, "http://gateway:81")
+    others = ("http://gateway:81", "ftp://gateway", "file://gateway", "://gateway", "gateway")
 
-    assert (await own.call(key, "POST", CREATE_PATH, json=character())).status_code == 200
-    assert (await other_port.call(key, "GET", "/v1/models")).status_code == 403
+    for own in (Page(bed, "http://gateway"), Page(bed, "https://gateway")):
+        assert (await own.call(key, "POST", CREATE_PATH, json=character())).status_code == 200
+    for other in (Page(bed, origin) for origin in others):
+        assert (await other.call(key, "GET", "/v1/models")).status_code == 403
 
 
 async def test_two_origins_are_none(page: Page) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -12,6 +13,7 @@ from tests.conftest import OpenBed
 from tests.support.answers import error_of
 from tests.support.bed import CREATE_PATH, Bed, character
 from tests.support.redis_server import RedisServer
+from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.unaudited("the store is killed or emptied")
 
@@ -110,3 +112,21 @@ async def test_a_token_ends_in_time_also_while_the_store_is_away(
         found.append(answer.status_code)
 
     assert found == [200, 401]
+
+
+async def test_a_token_that_ends_while_it_waits_is_told_nothing_more(
+    bed: Bed, own_server: RedisServer
+) -> None:
+    """Not even what it was told before, where the store is away by then."""
+    secret = await token(bed, await bed.another_key("acme"), ttl_s=10)
+    task_id = await bed.created(secret)
+    assert (await bed.read(secret, task_id)).status_code == 200
+    path = f"/v1/tasks/{task_id}?wait=1"
+    async with asyncio.TaskGroup() as group:
+        read = group.create_task(bed.http.get(path, headers=[bearer(secret)]))
+        await wait_until(lambda: bed.gateway.follow.audience.waits, describing="the wait")
+        own_server.kill()
+        bed.clock.advance_ms(10_000)
+
+    assert read.result().status_code == 401
+    assert error_of(read.result())["reason"] == "invalid_key"

@@ -185,7 +185,7 @@ async def test_a_wait_counts_as_one_read(bed: Bed) -> None:
     assert answers[0].headers["ratelimit"] == '"reads";r=1;t=1'
 
 
-@pytest.mark.parametrize("wait", ["61", "-1", "x", "1e1", "5s", "1&wait=2"])
+@pytest.mark.parametrize("wait", ["61", "-1", "x", "1e1", "5s", "1&wait=2", "30&wait="])
 async def test_what_is_no_time_to_wait_is_refused(bed: Bed, wait: str) -> None:
     """With the name of the parameter."""
     key = await bed.key()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -32,6 +33,18 @@ class Served:
     vendor: Vendor
     head: bytes
 
+    def asked(self, line: str, body: bytes = b"") -> bytes:
+        """Return another request with the key, by its first line."""
+        _, _, fields = self.head.partition(b"\r\n")
+        return f"{line}\r\n".encode() + fields + b"content-length: %d\r\n\r\n" % len(body) + body
+
+    def streams(self) -> int:
+        """Return how many streams the gateway serves, as it tells."""
+        for line in self.gateway.http.get("/metrics").text.splitlines():
+            if line.startswith('reelgate_listeners{kind="stream"}'):
+                return int(float(line.split()[-1]))
+        return 0
+
     def line(self) -> Line:
         """Connect."""
         return Line(self.gateway.url)
@@ -46,7 +59,11 @@ def process(
     with (
         RedisServer() as server,
         GatewayProcess(
-            folder, server.url, served_vendor.url, REELGATE_MAX_BODY_BYTES=str(LIMIT_BYTES)
+            folder,
+            server.url,
+            served_vendor.url,
+            REELGATE_MAX_BODY_BYTES=str(LIMIT_BYTES),
+            REELGATE_LIVE__HEARTBEAT_S="1",
         ) as gateway,
     ):
         settings = settings_for(server.url, folder / "keys-data", served_vendor.url)
@@ -277,3 +294,51 @@ def test_the_server_does_not_say_what_it_is_made_of(served: Served) -> None:
         line.send(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n")
 
         assert line.receive().header("server") is None
+
+
+@pytest.mark.parametrize("behind", [0, 1, 3])
+def test_a_stream_ends_with_its_line_whatever_was_asked_behind_it(
+    served: Served, behind: int
+) -> None:
+    """Its place is free again; what was asked behind it is not answered to nobody."""
+    with served.line() as line:
+        line.send(b"GET /nowhere HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert line.receive().status == 404
+        line.send(served.asked("GET /v1/events HTTP/1.1"))
+        assert line.receive().status == 200
+        assert served.streams() == 1
+        line.send(served.asked("GET /v1/models HTTP/1.1") * behind)
+        line.hang_up()
+
+    wait_in_thread(lambda: served.streams() == 0, describing="the stream to end")
+
+
+def test_a_stream_has_no_chunks_for_a_client_of_http_1_0(served: Served) -> None:
+    """They would stand amid its lines: the events come bare, and end with the connection."""
+    with served.line() as line:
+        line.send(served.asked("POST /v1/tokens HTTP/1.1", b'{"ttl_s": 1}'))
+        token = json.loads(line.receive().body)["token"]
+    with served.line() as line:
+        asked = f"GET /v1/events HTTP/1.0\r\nhost: a\r\nauthorization: Bearer {token}\r\n"
+        line.send(asked.encode() + b"connection: keep-alive\r\n\r\n")
+        head = line.receive()
+        text = line.rest()
+
+    assert (head.status, head.header("transfer-encoding")) == (200, None)
+    assert head.header("connection") == "close"
+    lines = [each.partition(b":")[0] for each in text.split(b"\n") if each.rstrip(b":")]
+    assert lines == [b"retry", b"id", b"event", b"data"]
+    assert b'"invalid_key"' in text
+    assert text.endswith(b"}\n\n")
+
+
+def test_other_answers_are_the_same_for_a_client_of_http_1_0(served: Served) -> None:
+    """With their length, and the end of the connection."""
+    for path, status in (("/healthz", 200), ("/v1/models", 200), ("/nowhere", 404)):
+        with served.line() as line:
+            line.send(served.asked(f"GET {path} HTTP/1.0"))
+            answer = line.receive()
+
+            assert (answer.status, answer.header("transfer-encoding")) == (status, None)
+            assert answer.header("content-length") == str(len(answer.body))
+            assert line.is_ended()

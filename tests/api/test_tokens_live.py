@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from tests.api.asking import bearer
+from contextlib import AsyncExitStack
+
+from app.flows.audience import MOST_PER_TOKEN
+from tests.api.asking import bearer, get
 from tests.api.browsing import APP, allow, minted, token
 from tests.conftest import OpenBed
+from tests.support.answers import error_of
 from tests.support.bed import Bed, character
 from tests.support.events import Listening
+from tests.support.wait import wait_until
 
 FOR_PAGES = {"access-control-allow-origin": APP, "vary": "Origin"}
 
@@ -106,3 +111,31 @@ async def test_a_stream_ends_with_the_token_and_with_the_key_of_the_token(
 
     assert [stream.events[-1].name for stream in (of_short, of_long)] == ["closed", "closed"]
     assert answer.status_code == 401
+
+
+async def test_a_token_takes_only_so_much_of_its_tenants_room(bed: Bed) -> None:
+    """Streams and waiting reads alike; its tenant's keys and other tokens are not held up by it."""
+    key = await bed.key()
+    secret, other = [await token(bed, key, subject="ada") for _ in range(2)]
+    task_id = await bed.created(secret)
+    waiting_read = f"/v1/tasks/{task_id}?wait=60"
+    for _ in range(2):
+        async with AsyncExitStack() as open_ones:
+            await open_ones.enter_async_context(
+                Listening(bed.app, waiting_read, secret, put_off=True)
+            )
+            for _ in range(MOST_PER_TOKEN - 1):
+                stream = Listening(bed.app, "/v1/events", secret)
+                assert (await open_ones.enter_async_context(stream)).status == 200
+            await wait_until(lambda: bed.gateway.follow.audience.waits, describing="the wait")
+
+            for path in ("/v1/events", f"/v1/tasks/{task_id}/events", waiting_read):
+                refused = await get(bed, secret, path)
+                assert error_of(refused)["reason"] == "too_many_streams"
+                assert "This token" in error_of(refused)["message"]
+            assert (await bed.read(secret, task_id)).status_code == 200
+            for each in (key, other):
+                async with Listening(bed.app, "/v1/events", each) as stream:
+                    assert stream.status == 200
+
+    assert not bed.gateway.follow.audience.groups

@@ -72,6 +72,12 @@ class Line:
         body, self._kept = self._kept[:length], self._kept[length:]
         return Received(int(first.split(" ")[1]), headers, body)
 
+    def rest(self) -> bytes:
+        """Read until the other side ends the connection."""
+        while piece := self._socket.recv(65_536):
+            self._kept += piece
+        return self._kept
+
     def is_ended(self) -> bool:
         """Wait for the other side to end the connection; say whether it did, and sent no more."""
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -38,7 +39,9 @@ def test_a_tag_is_that_of_the_bytes(one: bytes, other: bytes) -> None:
         (b'"a,b" , W/"c",\tW/' + TAG,),
         (b'"a"', TAG),
         (b'""', b"*"),
-        (b"broken, " + TAG,),
+        (b"broken", TAG),
+        (b" , ,\t" + TAG + b" \t,, ",),
+        (b'"a;b=\xe9\xff"' + b"," + TAG,),
     ],
 )
 def test_a_client_that_names_the_tag_has_the_answer(values: tuple[bytes, ...]) -> None:
@@ -60,11 +63,35 @@ def test_a_client_that_names_the_tag_has_the_answer(values: tuple[bytes, ...]) -
         (b"**",),
         (b"W/*",),
         (b"\xff\x00",),
+        (b"a" + TAG,),
+        (TAG + b"a",),
+        (b'"x"' + TAG,),
+        (TAG + b'"x"',),
+        (TAG + b" " + TAG,),
+        (b'"foo, ' + TAG,),
+        (TAG + b', "foo',),
+        (b"broken, " + TAG,),
+        (b"w/" + TAG,),
+        (b"W/ " + TAG,),
+        (b"W/W/" + TAG,),
+        (b"*, " + TAG,),
+        (b'"a b", ' + TAG,),
+        (TAG + b"\n",),
     ],
 )
 def test_a_client_that_names_something_else_is_answered(values: tuple[bytes, ...]) -> None:
     """What is no tag names nothing, and no tag is but half named."""
     assert not has_already(sent(*values), entity_tag(b'{"a":1}') if not values else TAG)
+
+
+@pytest.mark.parametrize("junk", [b" ", b",", b'"', b'"" ', b'"",', b"W/", b'"a', b"\t,"])
+def test_a_long_line_is_read_in_no_time(junk: bytes) -> None:
+    """Whatever it repeats: a head has room for 64 KiB of it."""
+    began_s = time.process_time()
+
+    assert not has_already(sent(junk * 65_536 + b"x" + TAG), TAG)
+
+    assert time.process_time() - began_s < 1
 
 
 @pytest.mark.parametrize(
@@ -81,7 +108,6 @@ def test_a_client_that_names_something_else_is_answered(values: tuple[bytes, ...
         (b"wait=05", 5),
         (b"a=1&wait=2.5&b=", 2.5),
         (b"%77ait=7", 7),
-        (b"wait=&wait=3", 3),
     ],
 )
 def test_a_wait_is_so_many_seconds(query: bytes, seconds: float) -> None:
@@ -94,6 +120,7 @@ def test_a_wait_is_so_many_seconds(query: bytes, seconds: float) -> None:
     [
         *("61", "60.01", "100", "-1", "+1", "1e1", "1s", ".5", "5.", "1,5", "nan", "inf", "x"),
         *("%D9%A3", "0x10", " 5", "1_0", "1&wait=1", "5&wait=x"),
+        *("30&wait=", "&wait=3", "&wait=", "30&%77ait", "5&wait"),
     ],
 )
 def test_what_is_no_time_to_wait_is_refused(value: str) -> None:

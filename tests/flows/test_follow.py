@@ -6,7 +6,10 @@ import asyncio
 
 import pytest
 
+from app.errors import StoreUnavailable
+from tests.conftest import OpenBed
 from tests.support.bed import Bed
+from tests.support.redis_server import RedisServer
 from tests.support.wait import wait_until
 
 
@@ -31,3 +34,26 @@ async def test_a_look_is_shared_until_there_is_news(bed: Bed, is_told: bool, loo
 
     stats = await redis.info("commandstats")
     assert stats["cmdstat_evalsha"]["calls"] == looks
+
+
+async def test_a_look_in_vain_is_repeated(
+    open_gateway_bed: OpenBed, redis_server: RedisServer
+) -> None:
+    """The word that woke it is said once; a store that stalls for a moment must not eat it."""
+    async with open_gateway_bed(redis_timeout_s=0.3) as bed:
+        key = await bed.key()
+        task_id = await bed.created(key)
+        caller = await bed.gateway.store.keys.find_caller(key, "live")
+        assert caller is not None
+        follow = bed.gateway.follow
+        with follow.waiting(caller, task_id) as wait:
+            await wait_until(lambda: follow.channel.is_open, describing="the channel")
+            await wait_until(wait.woken.is_set, describing="the word that it is open")
+            wait.woken.clear()
+            redis_server.freeze()
+            with pytest.raises(StoreUnavailable):
+                await follow.read_again(wait)
+            redis_server.thaw()
+
+            assert await wait.stirred(asyncio.get_running_loop().time() + 5)
+            assert (await follow.read_again(wait)).body

@@ -153,10 +153,11 @@ async def test_doubts_are_counted_with_their_age_and_their_credits(
 
 
 async def test_an_engine_takes_stock_by_itself(open_gateway_bed: OpenBed) -> None:
-    """Doubts four times a minute, drift once; the comparison with the vendor now and then."""
+    """Doubts four times a minute, drift once; what else is compared, now and then."""
     async with open_gateway_bed() as bed:
         assert {each.name: each.every_s for each in bed.gateway.engine.chores} == {
             "stock": 60,
             "doubts": 15,
             "balance": 600,
+            "deliveries": 15,
         }
