@@ -16,8 +16,11 @@ from typing import Final, Protocol
 from app.domain.targets import Target, TargetPolicy, check_target, why_denied
 from app.errors import InvalidRequest
 
-LOOKUPS_AT_ONCE: Final = 256
+LOOKUPS_AT_ONCE: Final = 512
 """A name server that stays silent holds a thread for as long as the system waits for it."""
+
+_MOST_LOOKUPS: Final = 2048
+"""Threads that look names up, however many sends there may be at once."""
 
 MAX_ADDRESSES: Final = 4
 """So many of a name's addresses are tried in turn; all of them are judged."""
@@ -57,12 +60,13 @@ class SystemResolver:
     """Asks the system, in threads that nobody waits for.
 
     A name server of a tenant's may stay silent for as long as the system has patience. It holds
-    up neither other work, as in a pool that is shared, nor the end of the process.
+    up neither other work, as in a pool that is shared, nor the end of the process. A look-up
+    whose send has given up goes on, which is why there should be more `places` than sends.
     """
 
-    def __init__(self, look_up: LookUp | None = None) -> None:
+    def __init__(self, look_up: LookUp | None = None, *, places: int = LOOKUPS_AT_ONCE) -> None:
         self._look_up = look_up or _look_up
-        self._places = asyncio.Semaphore(LOOKUPS_AT_ONCE)
+        self._places = asyncio.Semaphore(places)
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
         """Return the addresses of `host`, each once, in the order of the system's preference."""
@@ -81,16 +85,22 @@ class SystemResolver:
                 found.set_result(answer)
 
         def work() -> None:
-            try:
-                answer: list[str] | OSError = self._look_up(host, port)
-            except OSError as failure:
-                answer = failure
+            answer = _answer(self._look_up, host, port)
             # A loop that has ended takes no answer.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(settle, answer)
 
-        threading.Thread(target=work, name="resolve", daemon=True).start()
+        try:
+            threading.Thread(target=work, name="resolve", daemon=True).start()
+        except RuntimeError as failure:
+            self._places.release()
+            raise OSError("no thread could be started for a look-up") from failure
         return list(dict.fromkeys(await found))
+
+
+def lookups_for(sends: int) -> int:
+    """Return how many names may be looked up at once where so many sends may be under way."""
+    return min(2 * sends, _MOST_LOOKUPS)
 
 
 class Guard:
@@ -129,6 +139,18 @@ class Guard:
         if not addresses:
             raise NotResolved(f"{target.host} has no address")
         return addresses
+
+
+def _answer(look_up: LookUp, host: str, port: int) -> list[str] | OSError:
+    """Return what a look-up comes to; it always comes to something."""
+    try:
+        return look_up(host, port)
+    except OSError as failure:
+        return failure
+    except Exception as failure:  # noqa: BLE001 - a thread's boundary: somebody waits for an answer
+        wrong = OSError(f"the look-up failed: {type(failure).__name__}")
+        wrong.__cause__ = failure
+        return wrong
 
 
 def _look_up(host: str, port: int) -> list[str]:

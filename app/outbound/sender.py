@@ -44,7 +44,7 @@ MAX_ANSWER_BYTES: Final = 65_536
 """So much of an answer's body is read; then the connection is cut."""
 
 MAX_KEPT_BYTES: Final = 4096
-"""So much of it is kept: what the log of deliveries shows, 1,000 characters of up to 4 bytes."""
+"""So much of it is kept; the log of deliveries shows less, cut between two letters."""
 
 _MAX_RETRY_AFTER_CHARS: Final = 100
 

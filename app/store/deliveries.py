@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 
 from redis.asyncio import Redis
 
-from app.domain.delivery import KEPT_MS, Delivery, DeliveryState, Redelivery
+from app.domain.delivery import KEPT_MS, MAX_REDELIVERIES, Delivery, DeliveryState, Redelivery
 from app.domain.delivery_log import MAX_LOOKED_THROUGH, DeliveryQuery, message_ids_of
 from app.errors import DeliveryNotFound, WebhookDisabled, WebhookNotFound
 from app.store.scripts import Script
@@ -123,7 +123,8 @@ class DeliveryStore:
         """Let messages be delivered again under the ids they have; returns how many.
 
         The schedule of each begins anew. Those of a long time are enqueued in pages of a thousand:
-        whoever repeats this after a failure halfway has some of them delivered twice.
+        whoever repeats this after a failure halfway has some of them delivered twice. What was
+        delivered again twenty times is left out.
 
         Raises:
             WebhookNotFound, WebhookDisabled: nothing is delivered to it.
@@ -131,19 +132,19 @@ class DeliveryStore:
         """
         if wish.id and _MESSAGE_ID.fullmatch(wish.id) is None:
             raise DeliveryNotFound
-        count, more_ms = await self._redeliver_page(webhook_id, wish, wish.since or 0, asker)
-        if wish.id and count == 0:
+        count, more_ms, worn = await self._redeliver_page(webhook_id, wish, wish.since or 0, asker)
+        if wish.id and count + worn == 0:
             raise DeliveryNotFound
         quiet = Asker(asker.caller, asker.now_ms, asker.by_operator)
         while more_ms is not None:
-            of_page, more_ms = await self._redeliver_page(webhook_id, wish, more_ms, quiet)
+            of_page, more_ms, _ = await self._redeliver_page(webhook_id, wish, more_ms, quiet)
             count += of_page
         return count
 
     async def _redeliver_page(
         self, webhook_id: str, wish: Redelivery, since_ms: int, asker: Asker
-    ) -> tuple[int, int | None]:
-        """Do a page of it; returns how many, and since when there may be more."""
+    ) -> tuple[int, int | None, int]:
+        """Do a page of it; returns how many, since when there may be more, and how many not."""
         keys = asker.webhook_keys(webhook_id)
         del keys["webhooks"]
         outcome, *rest = await self._redeliver(
@@ -159,10 +160,11 @@ class DeliveryStore:
             until_ms=_end_of(wish),
             status=wish.status,
             most=PAGE,
+            rounds=MAX_REDELIVERIES,
         )
         _refuse(outcome, rest, asker)
-        count, more = rest
-        return count, int(more) if more else None
+        count, more, worn = rest
+        return count, int(more) if more else None, worn
 
     async def enqueue_test(
         self, webhook_id: str, message_id: str, event: str, body: bytes, asker: Asker

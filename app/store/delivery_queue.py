@@ -8,12 +8,18 @@ from typing import Any, Final, Literal
 
 from redis.asyncio import Redis
 
-from app.domain.delivery import DISABLE_AFTER_MS, MAX_ATTEMPTS_KEPT, AttemptRecord, Judgement
+from app.domain.delivery import (
+    DISABLE_AFTER_MS,
+    MAX_ANSWERS_KEPT,
+    MAX_ATTEMPTS_KEPT,
+    AttemptRecord,
+    Judgement,
+)
 from app.domain.ids import Mode
 from app.store.keys import ALL_SHARDS, Shard
 from app.store.scripts import Script, store_errors
 
-Recorded = Literal["recorded", "late", "again", "gone", "disabled"]
+Recorded = Literal["recorded", "anew", "late", "again", "gone", "disabled"]
 
 REST_MS: Final = 500
 """How long a failing receiver waits where as many as may be have their turn."""
@@ -54,7 +60,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One attempt that this process is to make; `turn` is its number, which its record names."""
+    """One attempt that this process is to make, to `url`; its record names its number, `turn`."""
 
     id: str
     turn: int
@@ -128,13 +134,13 @@ class DeliveryQueue:
         )
         if outcome != b"taken":
             return None
-        until_ms, failing, url, secret, before, before_ms, *messages = rest
-        holds = before and before_ms and now_ms < int(before_ms)
+        until_ms, failing, url, secret, before, before_ms, older, *messages = rest
+        along = f"{before.decode()} {before_ms.decode()},{older.decode()}"
         return Taken(
             held=Held(held.tenant_id, held.mode, held.target, until_ms, bool(failing)),
             url=url.decode(),
-            secrets=(secret.decode(), *([before.decode()] if holds else [])),
-            messages=tuple(_message(*parts) for parts in messages),
+            secrets=(secret.decode(), *_holding(along, now_ms)),
+            messages=tuple(_message(url, *parts) for parts in messages),
         )
 
     async def record(
@@ -143,7 +149,8 @@ class DeliveryQueue:
         """Record an attempt; returns what it changed, and why an endpoint was disabled by it.
 
         Safe to repeat. Only the newest attempt of a message puts it off or ends it; a success of
-        any of its round is the end of it.
+        any of its round is the end of it. What failed at an address that is the endpoint's no more,
+        or was redelivered meanwhile, is due at once, with its whole schedule before it.
         """
         outcome, *rest = await self._record_attempt(
             **_keys(held, "due", "webhooks", "webhook"),
@@ -152,10 +159,12 @@ class DeliveryQueue:
             target=held.target,
             message_id=message.id,
             turn=message.turn,
+            url=message.url,
             verdict=judged.verdict,
             next_ms=judged.next_ms,
             line=made.line(),
             kept=MAX_ATTEMPTS_KEPT,
+            answers=MAX_ANSWERS_KEPT,
             disable_after_ms=DISABLE_AFTER_MS,
         )
         return outcome.decode(), rest[0].decode() if rest else ""
@@ -228,8 +237,15 @@ def _held(member: str, until_ms: int, *, is_failing: bool) -> Held:
     return Held(tenant_id, "test" if mode == "test" else "live", target, until_ms, is_failing)
 
 
-def _message(message_id: bytes, turn: int, tries: Any, *of_message: bytes) -> Message:
-    event, created_ms, body, url = of_message
+def _holding(lines: str, now_ms: int) -> list[str]:
+    """Return those of the secrets before that still sign along, newest first."""
+    pairs = [line.split(" ") for line in lines.split(",") if line.strip()]
+    return [secret for secret, until_ms in pairs if now_ms < int(until_ms)]
+
+
+def _message(url_of_endpoint: bytes, message_id: bytes, turn: int, *rest: Any) -> Message:
+    tries, event, created_ms, body, url_of_task = rest
+    url = url_of_endpoint or url_of_task or b""
     return Message(
         id=message_id.decode(),
         turn=turn,

@@ -111,6 +111,8 @@ class TenantStore:
     ) -> None:
         """Sign with another secret, and with the one before until `old_until_ms`.
 
+        Two older ones sign along as long as they were to, unless that instant is over.
+
         Raises:
             TenantNotFound: there is none of that id, or no longer; nothing was changed.
         """
@@ -119,6 +121,7 @@ class TenantStore:
             epoch=shard.epoch,
             tenant=shard.tenant(tenant_id),
             audit=shard.audit,
+            now_ms=act.at_ms,
             epoch_id=self._epoch_id,
             secret=secret,
             until_ms=old_until_ms,

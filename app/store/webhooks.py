@@ -216,6 +216,8 @@ class WebhookStore:
     ) -> Webhook:
         """Sign with another secret, and with the one before until `old_until_ms`.
 
+        Two older ones sign along as long as they were to, unless that instant is over.
+
         Raises:
             WebhookNotFound: the tenant has none of that id in this mode.
         """

@@ -11,6 +11,7 @@ from app.domain.targets import TargetPolicy
 from app.flows.deliver import CountDeliveries, DeliverMessages
 from app.flows.delivery_places import DeliveryPlaces, Widths
 from app.flows.receiver import Attempts
+from app.outbound.guard import SystemResolver, lookups_for
 from app.outbound.sender import Sender
 from app.settings import PREFIX, Settings, SettingsRefused
 from app.telemetry import Metrics
@@ -34,7 +35,12 @@ def open_delivering(settings: Settings) -> Delivering:
     webhook = settings.webhook
     policy = TargetPolicy.parse(webhook.allow_networks, allow_http=webhook.allow_http)
     try:
-        sender = Sender(policy, timeout_s=webhook.timeout_s, ca_file=webhook.ca_file)
+        sender = Sender(
+            policy,
+            timeout_s=webhook.timeout_s,
+            ca_file=webhook.ca_file,
+            resolver=SystemResolver(places=lookups_for(webhook.concurrency)),
+        )
     except OSError as failure:
         raise SettingsRefused(
             [f"{PREFIX}WEBHOOK__CA_FILE: {webhook.ca_file} cannot be read ({failure!s})"]

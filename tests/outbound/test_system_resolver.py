@@ -7,10 +7,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
-from app.outbound.guard import LOOKUPS_AT_ONCE, SystemResolver
+from app.outbound.guard import SystemResolver, lookups_for
 from tests.support.wait import wait_until
 
 # Its look-ups last a minute; the process has one under way when it ends.
@@ -28,6 +29,18 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+PLACES = 20
+MORE_THAN_THERE_IS = 2**46
+
+
+@pytest.fixture
+def no_thread_can_start() -> Iterator[None]:
+    """Ask for stacks that no machine has room for, which is refused like a thread too many."""
+    threading.stack_size(MORE_THAN_THERE_IS)
+    yield
+    threading.stack_size(0)
 
 
 async def test_every_address_of_a_name_is_found_once():
@@ -54,12 +67,9 @@ async def test_slow_names_do_not_hold_up_quick_ones():
             go_on.wait(10)
         return ["192.0.2.1", "192.0.2.1", "192.0.2.2"]
 
-    resolver = SystemResolver(look_up)
+    resolver = SystemResolver(look_up, places=PLACES)
     async with asyncio.TaskGroup() as group:
-        slow = [
-            group.create_task(resolver(f"slow{n}.example.com", 443))
-            for n in range(LOOKUPS_AT_ONCE - 1)
-        ]
+        slow = [group.create_task(resolver(f"slow{n}.example.com", 443)) for n in range(PLACES - 1)]
         quick = await resolver("quick.example.com", 443)
         assert not any(each.done() for each in slow)
         go_on.set()
@@ -78,12 +88,9 @@ async def test_threads_are_bounded_even_when_nobody_waits_any_more():
         go_on.wait(10)
         return []
 
-    resolver = SystemResolver(look_up)
+    resolver = SystemResolver(look_up, places=PLACES)
     for _ in range(2):
-        sends = [
-            asyncio.wait_for(resolver("a.example.com", 443), 0.3)
-            for _ in range(LOOKUPS_AT_ONCE - 50)
-        ]
+        sends = [asyncio.wait_for(resolver("a.example.com", 443), 0.3) for _ in range(PLACES - 5)]
         given_up = await asyncio.gather(*sends, return_exceptions=True)
         assert {type(each) for each in given_up} == {TimeoutError}
     most = len(begun)
@@ -93,8 +100,38 @@ async def test_threads_are_bounded_even_when_nobody_waits_any_more():
         describing="all look-ups to end",
     )
 
-    assert most == LOOKUPS_AT_ONCE
+    assert most == PLACES
     assert await resolver("b.example.com", 443) == []
+
+
+def test_there_are_more_look_ups_than_sends():
+    """A send that gave up leaves its look-up behind; their number has an end all the same."""
+    assert [lookups_for(sends) for sends in (8, 256, 5_000)] == [16, 512, 2048]
+
+
+async def test_a_thread_that_cannot_start_keeps_no_place(no_thread_can_start: None):
+    """It is an error of the system like any other, as often as it comes."""
+    resolver = SystemResolver(lambda host, port: ["192.0.2.1"], places=1)
+
+    for _ in range(2):
+        with pytest.raises(OSError, match="no thread"):
+            await asyncio.wait_for(resolver("a.example.com", 443), 5)
+    threading.stack_size(0)
+
+    assert await asyncio.wait_for(resolver("a.example.com", 443), 5) == ["192.0.2.1"]
+
+
+async def test_a_look_up_that_goes_wrong_in_any_way_is_an_answer():
+    """Nobody waits for ever, and its place comes back."""
+
+    def look_up(host: str, port: int) -> list[str]:
+        raise MemoryError if host.startswith("big") else UnicodeError(host)
+
+    resolver = SystemResolver(look_up, places=1)
+
+    for host in ("big.example.com", "odd.example.com"):
+        with pytest.raises(OSError, match="look-up failed"):
+            await asyncio.wait_for(resolver(host, 443), 5)
 
 
 def test_a_look_up_does_not_hold_up_the_end_of_the_process():

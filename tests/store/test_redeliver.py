@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.domain.delivery import MAX_REDELIVERIES, PLANNED_MS, Met
 from app.errors import DeliveryNotFound, WebhookNotFound
 from app.store.deliveries import PAGE
 from app.store.keys import Shard
@@ -136,6 +137,67 @@ async def test_what_is_under_way_goes_once(hooks: Hooks, worker: Worker) -> None
     assert again is not None
     assert again.messages == ()
     assert await hooks.states(webhook_id) == {"delivered": 1}
+
+
+@pytest.mark.parametrize("met", [FAULTY, GONE], ids=["again", "gone"])
+@pytest.mark.parametrize("tries", [0, 4, 9])
+async def test_what_fails_while_it_is_redelivered_begins_anew(
+    shelf: Shelf, hooks: Hooks, worker: Worker, tries: int, met: Met
+) -> None:
+    """Whichever attempt it was, and whatever it met with: the next one is due, as the first."""
+    webhook_id = await hooks.add(URL)
+    (message_id,) = await hooks.enqueue()
+    for wait_ms in PLANNED_MS[1 : tries + 1]:
+        await worker.one_round(FAULTY)
+        shelf.clock.advance_ms(wait_ms)
+    taken = await worker.taken()
+    await hooks.redeliver(webhook_id, id=message_id)
+
+    outcome = await worker.record(taken, taken.messages[0], met)
+    await worker.queue.release(taken.held)
+
+    if met is GONE:
+        assert outcome == ("disabled", "gone")
+        await hooks.change(webhook_id, disabled=False)
+        await hooks.redeliver(webhook_id, since=0, status="skipped")
+    else:
+        assert outcome == ("anew", "")
+    (again,) = (await worker.taken()).messages
+    assert (again.id, again.turn, again.tries) == (message_id, tries + 2, 0)
+
+
+async def test_what_begins_anew_does_so_once(hooks: Hooks, worker: Worker) -> None:
+    """What it meets with then is put off as ever."""
+    webhook_id = await hooks.add(URL)
+    (message_id,) = await hooks.enqueue()
+    taken = await worker.taken()
+    await hooks.redeliver(webhook_id, id=message_id)
+    await worker.record(taken, taken.messages[0], FAULTY)
+    await worker.queue.release(taken.held)
+
+    await worker.one_round(FAULTY)
+
+    (logged,) = await hooks.log(webhook_id)
+    assert (logged.state, logged.tries) == ("pending", 1)
+    assert logged.due_ms == hooks.clock.now_ms() + PLANNED_MS[1]
+
+
+async def test_a_message_is_delivered_again_twenty_times(hooks: Hooks, worker: Worker) -> None:
+    """From then on it is left out, alone or among others; those are not."""
+    webhook_id = await hooks.add(URL)
+    (message_id,) = await hooks.enqueue()
+    counts = []
+    for _ in range(MAX_REDELIVERIES + 1):
+        await worker.one_round(OK)
+        counts.append(await hooks.redeliver(webhook_id, id=message_id))
+    await hooks.enqueue()
+    await worker.one_round(OK)
+
+    count = await hooks.redeliver(webhook_id, since=0, status="all")
+
+    assert counts == [1] * MAX_REDELIVERIES + [0]
+    assert count == 1
+    assert await hooks.states(webhook_id) == {"delivered": 1, "pending": 1}
 
 
 async def test_what_came_of_an_earlier_round_does_not_end_a_redelivery(

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from app.errors import StoreForeign, TenantNotFound
+from app.store.delivery_queue import DeliveryQueue, Held
 from app.store.keys import Shard
 from app.store.tenants import TenantStore
 from tests.store.shelf import Shelf
@@ -39,17 +40,38 @@ async def test_the_webhook_secret_before_is_kept_with_its_end(shelf: Shelf) -> N
     assert await shelf.tenants.get("acme") == before
 
 
-async def test_of_three_webhook_secrets_the_last_two_are_known(shelf: Shelf) -> None:
-    """A second rotation ends the first secret: no more than one old secret signs along."""
+async def test_a_rotation_without_an_overlap_ends_all_secrets_before(shelf: Shelf) -> None:
+    """The one it replaces and those that signed along with it."""
     await shelf.caller()
 
-    await rotate(shelf, "whsec_second", old_until_ms=1)
+    await rotate(shelf, "whsec_second", old_until_ms=shelf.clock.now_ms() + 1_000)
     await rotate(shelf, "whsec_third", old_until_ms=2)
 
     record = await shelf.redis.hgetall(Shard.of("acme").tenant("acme"))
     assert record[b"webhook_secret"] == b"whsec_third"
     assert record[b"webhook_secret_before"] == b"whsec_second"
     assert record[b"webhook_before_ms"] == b"2"
+    assert record[b"webhook_secrets_older"] == b""
+
+
+async def test_a_rotation_that_is_repeated_leaves_the_secret_that_receivers_know(
+    shelf: Shelf,
+) -> None:
+    """Callbacks are signed with all three while both overlaps last."""
+    await shelf.caller()
+    first = await shelf.tenants.webhook_secret("acme")
+    until_ms = shelf.clock.now_ms() + 1_000
+    for secret in ("whsec_second", "whsec_third"):
+        await rotate(shelf, secret, old_until_ms=until_ms)
+    held = Held("acme", "live", "callback-0123456789ab", until_ms=shelf.clock.now_ms() + 1)
+    await shelf.redis.zadd(held.shard.delivering, {held.member: held.until_ms})
+
+    taken = await DeliveryQueue(shelf.redis).take(
+        held, now_ms=shelf.clock.now_ms(), lease_ms=1_000, attempt_ms=1_000, most=1
+    )
+
+    assert taken is not None
+    assert taken.secrets == ("whsec_third", "whsec_second", first)
 
 
 async def test_rotations_at_once_are_one_after_the_other(shelves: list[Shelf]) -> None:

@@ -275,3 +275,52 @@ async def test_a_rotated_secret_signs_along_until_its_time_is_over(
     assert during.secrets == (latest, old)
     assert after is not None
     assert after.secrets == (latest,)
+
+
+async def rotated(hooks: Hooks, webhook_id: str, *, grace_ms: int) -> str:
+    """Replace an endpoint's secret; returns the new one."""
+    secret, until_ms = fresh_secret(), hooks.clock.now_ms() + grace_ms
+    await hooks.webhooks.rotate(webhook_id, secret, old_until_ms=until_ms, asker=hooks.asker)
+    return secret
+
+
+async def signing(hooks: Hooks, worker: Worker) -> tuple[str, ...]:
+    """Return what the next message of the one endpoint is signed with."""
+    await hooks.enqueue()
+    taken = await worker.taken()
+    await worker.queue.release(taken.held)
+    return taken.secrets
+
+
+async def test_a_rotation_that_is_repeated_leaves_the_secret_that_receivers_know(
+    hooks: Hooks, shelf: Shelf
+) -> None:
+    """All that were to sign along do, each until its own end."""
+    webhook_id, worker = await hooks.add(URL), Worker(shelf)
+    known = hooks.secrets[webhook_id]
+    lost = await rotated(hooks, webhook_id, grace_ms=3_000)
+    second = await rotated(hooks, webhook_id, grace_ms=1_000)
+
+    at_once = await signing(hooks, worker)
+    shelf.clock.advance_ms(1_000)
+    later = await signing(hooks, worker)
+    third = await rotated(hooks, webhook_id, grace_ms=60_000)
+    fourth = await rotated(hooks, webhook_id, grace_ms=60_000)
+
+    assert at_once == (second, lost, known)
+    assert later == (second, known)
+    assert await signing(hooks, worker) == (fourth, third, second, known)
+
+
+async def test_three_secrets_sign_along_at_most_and_none_after_a_rotation_without_overlap(
+    hooks: Hooks, shelf: Shelf
+) -> None:
+    """The newest of them; the last rotation is for secrets that have leaked."""
+    webhook_id, worker = await hooks.add(URL), Worker(shelf)
+    secrets = [await rotated(hooks, webhook_id, grace_ms=60_000) for _ in range(5)]
+
+    of_five = await signing(hooks, worker)
+    last = await rotated(hooks, webhook_id, grace_ms=0)
+
+    assert of_five == tuple(reversed(secrets[1:]))
+    assert await signing(hooks, worker) == (last,)

@@ -93,8 +93,8 @@ _CREATE: Final = _about_webhooks(
 _ROTATE: Final = _of_one(
     "rotate_webhook",
     "Replace the secret of a webhook endpoint",
-    description="For the time of grace each message is signed with both. Only the secret before the"
-    " new one signs along: replaced twice within that time, the first one is over.",
+    description="For the time of grace each message is signed with both. Up to three secrets before"
+    " the new one sign along, each for its own time; a grace of 0 ends them all.",
     requestBody=body("SecretGrace", {"grace_s": 3600}, required=False),
     responses=_told_once(
         "The endpoint, with its new secret.",
@@ -108,7 +108,7 @@ _REDELIVER: Final = _of_one(
     "redeliver",
     "Deliver messages again",
     description="Under the ids that they have, so that a receiver can tell what it had before."
-    " What is older than 14 days is gone.",
+    " What is older than 14 days is gone; what was delivered again 20 times is left out.",
     requestBody=body("Redelivery", {"since": "2026-01-09T00:00:00Z", "status": "failed"}),
     responses=told(
         "How many are on their way again.",

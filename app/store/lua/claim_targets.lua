@@ -7,7 +7,8 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', deliveries, '-inf', now_ms, 
   local held_ms = tonumber(redis.call('ZSCORE', delivering, member) or 0)
   local tenant_id, target = string.match(member, '^(%S+) %S+ (%S+)$')
   local failing = redis.call('HEXISTS', shard .. 'webhook:' .. tenant_id .. ':' .. target, 'failing_ms')
-  if held_ms > now_ms then
+  -- What ends later than any lease can is from a clock that was ahead: it would outlive its process by as much.
+  if held_ms > now_ms and held_ms <= now_ms + 2 * lease_ms then
     -- Whoever works on it looks for what is new by itself.
     redis.call('ZADD', deliveries, held_ms, member)
   elseif failing == 1 and failing_most == 0 then

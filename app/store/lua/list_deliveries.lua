@@ -6,7 +6,7 @@
 -- RETURNS {'unknown'} | {'refused', reason}
 local reason = why_not(epoch, epoch_id, tenant, key, now_ms, by_operator)
 if reason then return {'refused', reason} end
-if string.sub(target, 1, 9) ~= 'callback-' and not endpoint_of(webhook, mode) then return {'unknown'} end
+if not endpoint_of(webhook, mode) then return {'unknown'} end
 local shard, count = string.match(log, '^(.-:)log:'), 0
 local answer = {'found', redis.call('ZCARD', log), 0}
 for _, id in ipairs(redis.call('ZREVRANGE', log, first, last)) do

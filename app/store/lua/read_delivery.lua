@@ -6,7 +6,7 @@
 -- RETURNS {'unknown'} | {'expired'} | {'refused', reason}
 local reason = why_not(epoch, epoch_id, tenant, key, now_ms, by_operator)
 if reason then return {'refused', reason} end
-if string.sub(target, 1, 9) ~= 'callback-' and not endpoint_of(webhook, mode) then return {'unknown'} end
+if not endpoint_of(webhook, mode) then return {'unknown'} end
 local shard = string.match(log, '^(.-:)log:')
 local found = redis.call('ZSCORE', log, message_id) and delivery_of(shard, target, due, message_id)
 if not found then return {'expired'} end

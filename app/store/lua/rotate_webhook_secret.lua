@@ -1,11 +1,12 @@
 -- Give a tenant another webhook secret; the one it had signs along until an instant.
+-- USES secrets
 -- KEYS epoch tenant audit
--- ARGV epoch_id secret until_ms entry
+-- ARGV now_ms:int epoch_id secret until_ms:int entry
 -- RETURNS 'rotated' | 'unknown' | 'store_foreign'
 if redis.call('GET', epoch) ~= epoch_id then return 'store_foreign' end
-local found = redis.call('HMGET', tenant, 'state', 'webhook_secret')
-if not found[1] or found[1] == 'deleted' then return 'unknown' end
-if found[2] then redis.call('HSET', tenant, 'webhook_secret_before', found[2], 'webhook_before_ms', until_ms) end
-redis.call('HSET', tenant, 'webhook_secret', secret)
+local state = redis.call('HGET', tenant, 'state')
+if not state or state == 'deleted' then return 'unknown' end
+local names = {'webhook_secret', 'webhook_secret_before', 'webhook_before_ms', 'webhook_secrets_older'}
+rotate_secret(tenant, names, secret, now_ms, until_ms)
 redis.call('XADD', audit, '*', 'entry', entry)
 return 'rotated'
