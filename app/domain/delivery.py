@@ -42,8 +42,15 @@ DISABLE_AFTER_MS: Final = 120 * 3_600_000
 KEPT_MS: Final = 14 * 86_400_000
 """How long messages, and what became of them, can be read and redelivered."""
 
+MAX_REDELIVERIES: Final = 20
+"""How often one message may be delivered again to one endpoint."""
+
 MAX_ATTEMPTS_KEPT: Final = 50
+MAX_ANSWERS_KEPT: Final = 10
+"""Of older attempts a receiver's answer is not kept, nor that of a success."""
+
 MAX_ANSWER_CHARS: Final = 1000
+MAX_ANSWER_BYTES: Final = 1024
 
 FIRST_WIDTH: Final = 4
 MOST_WIDTH: Final = 32
@@ -121,10 +128,11 @@ def read_retry_after(text: str, *, now_ms: int) -> int | None:
         return min(int(text[:12]), _MAX_RETRY_AFTER_S) * 1000
     try:
         at = parsedate_to_datetime(text)
-    except (ValueError, TypeError):
+        at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+        return max(0, int(at.timestamp() * 1000) - now_ms)
+    except (ValueError, TypeError, OverflowError, LookupError):
+        # What a receiver writes reaches a parser of the library, which foresees less than all.
         return None
-    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    return max(0, int(at.timestamp() * 1000) - now_ms)
 
 
 def next_width(width: int, *, delivered: bool) -> int:
@@ -141,7 +149,8 @@ def envelope(event: str, created_ms: int, body: bytes) -> bytes:
 
 def kept_answer(answer: str) -> str:
     """Return as much of a receiver's answer as the log keeps, without control characters."""
-    return _CONTROL.sub(" ", answer[:MAX_ANSWER_CHARS])
+    kept = _CONTROL.sub(" ", answer[:MAX_ANSWER_CHARS])
+    return kept.encode()[:MAX_ANSWER_BYTES].decode("utf-8", "ignore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +162,18 @@ class AttemptRecord:
     met: Met
 
     def line(self) -> str:
-        """Return the stored form, which is the public one."""
+        """Return the stored form, which is the public one.
+
+        `record_attempt.lua` empties `answer` later on, and knows it by the two members around it.
+        """
+        answer = b"" if self.met.status in _SUCCESS else self.met.answer
         members = {
             "number": self.number,
             "at": self.at_ms // 1000,
             "outcome": self.met.outcome,
             "status_code": self.met.status,
             "took_ms": self.met.took_ms,
-            "answer": kept_answer(self.met.answer.decode("utf-8", "replace")),
+            "answer": kept_answer(answer.decode("utf-8", "replace")),
             "why": self.met.why,
         }
         return json.dumps(members, ensure_ascii=False, separators=(",", ":"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from app import failpoints
@@ -33,47 +33,63 @@ class DeliverMessages:
     places: DeliveryPlaces
     widths: Widths
     clock: Clock
+    _at_work: dict[str, Receiver] = field(default_factory=dict, init=False)
 
     async def __call__(self, shard: Shard) -> int:
         """Begin with the due receivers of a shard; returns how many."""
-        most = min(_BATCH, self.places.room)
+        # Other shards ask at the same time: each for a part of what is left.
+        most = min(_BATCH, -(-self.places.room // 4))
         if most <= 0 or self.running.ending:
             await self.clock.sleep_ms(_NO_ROOM_MS)
             return 0
-        claimed = await self.queue.claim(
-            shard,
-            now_ms=self.clock.now_ms(),
-            lease_ms=LEASE_MS,
-            most=most,
-            failing_most=self.places.room_for_failing,
-        )
-        for held in claimed:
-            await failpoints.reach("deliver.claimed")
-            if self._must_rest(held):
-                await self.queue.release(held, not_before_ms=self.clock.now_ms() + REST_MS)
-            else:
-                self.places.begin()
-                self.running.start(self._work_on(held), name=f"deliver {held.target}")
+        self.places.begin(count=most)
+        try:
+            claimed = await self.queue.claim(
+                shard,
+                now_ms=self.clock.now_ms(),
+                lease_ms=LEASE_MS,
+                most=most,
+                failing_most=self.places.room_for_failing,
+            )
+        finally:
+            self.places.end(count=most)
+        resting = [held for held in claimed if not self._begin(held)]
+        for held in resting:
+            await self.queue.release(held, not_before_ms=self.clock.now_ms() + REST_MS)
         return len(claimed)
 
-    def _must_rest(self, held: Held) -> bool:
-        """Return whether a receiver fails, as only this process knows, and no place is left."""
-        return self.places.room_for_failing == 0 and self.widths.fails(held.member)
+    def _begin(self, held: Held) -> bool:
+        """Begin with a receiver; False where it has to rest: no place is left that it may have."""
+        receiver = self._at_work.get(held.member)
+        if receiver is not None:
+            # Its lease ran out while the store was away. Whoever works on it knows what is under
+            # way, and would lose it to a second one.
+            receiver.held = held if not receiver.is_over else receiver.held
+            return not receiver.is_over
+        is_failing = self.widths.fails(held.member, is_failing=held.is_failing)
+        if not self.places.room_of(held.tenant_id, is_failing=is_failing):
+            return False
+        receiver = Receiver(
+            held=held,
+            queue=self.queue,
+            attempts=self.attempts,
+            places=self.places,
+            widths=self.widths,
+            clock=self.clock,
+            ending=lambda: self.running.ending,
+        )
+        self._at_work[held.member] = receiver
+        self.places.begin(held.tenant_id)
+        self.running.start(self._work_on(receiver), name=f"deliver {held.target}")
+        return True
 
-    async def _work_on(self, held: Held) -> None:
+    async def _work_on(self, receiver: Receiver) -> None:
         try:
-            receiver = Receiver(
-                held=held,
-                queue=self.queue,
-                attempts=self.attempts,
-                places=self.places,
-                widths=self.widths,
-                clock=self.clock,
-                ending=lambda: self.running.ending,
-            )
+            await failpoints.reach("deliver.claimed")
             await receiver.work()
         finally:
-            self.places.end()
+            del self._at_work[receiver.held.member]
+            self.places.end(receiver.held.tenant_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.delivery import (
+    MAX_ANSWER_BYTES,
     MAX_ANSWER_CHARS,
     MAX_ATTEMPTS,
     PLANNED_MS,
@@ -113,6 +114,11 @@ def test_retry_after_is_heeded_between_once_and_twice_the_planned_wait(
         ),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
         ("Wed, 21 Oct 2015 07:28:00 -0000", 0),
+        ("Mon, 01 Jan 2024 00:00:00 +99999999999999999999999", None),
+        ("Mon, 01 Jan 2024 99999999999999999999999:00:00 GMT", None),
+        ("Mon, 99999999999999999999999 Jan 2024 00:00:00 GMT", None),
+        ("Mon, 01 Jan 99999999999999999999999 00:00:00 GMT", None),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 0),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(text: str, asked_ms: int | None) -> None:
@@ -160,9 +166,21 @@ def test_the_log_keeps_little_of_an_answer_and_no_control_characters(answer: byt
 
     kept = json.loads(line)["answer"]
     assert len(kept) <= MAX_ANSWER_CHARS
+    assert len(kept.encode()) <= MAX_ANSWER_BYTES
     assert "\n" not in line
     assert not any(ord(each) < 32 or 127 <= ord(each) < 160 for each in kept)
     line.encode("utf-8")
+
+
+def test_the_log_keeps_a_kilobyte_of_a_failure_and_nothing_of_a_success():
+    """Letters of several bytes are kept whole."""
+    answer = "ü".encode() * 1000
+    lines = [
+        AttemptRecord(NOW_MS, 1, Met(status, "answered", answer=answer)).line()
+        for status in (500, 200)
+    ]
+
+    assert [json.loads(line)["answer"] for line in lines] == ["ü" * (MAX_ANSWER_BYTES // 2), ""]
 
 
 @pytest.mark.parametrize(

@@ -73,8 +73,8 @@ async def test_new_messages_reach_a_receiver_that_has_others_under_way(
 async def test_receivers_that_fail_hold_a_quarter_of_the_places_at_most(
     open_gateway_bed: OpenBed, receiver: ReceiverServer
 ) -> None:
-    """Of eight places two, when ten dead endpoints come due beside one that is well."""
-    async with open_gateway_bed(webhook={**LOOPBACK, "concurrency": 8}) as bed:
+    """Of 16 places two, where one tenant has ten dead endpoints; one that is well has its own."""
+    async with open_gateway_bed(webhook={**LOOPBACK, "concurrency": 16}) as bed:
         await bed.key("acme")
         hooks = hooks_of(bed)
         receiver.rule = lambda _: FAULTY
