@@ -168,9 +168,11 @@ class Receiver:
             while await self._begin(group) or self._under_way:
                 await self._wait()
         self.is_over = True
-        not_before_ms = self.clock.now_ms() + (REST_MS if self._rests else 0)
+        if self._rests and not self.ending():
+            # Still held, so no other process tries it; without a place, so others have theirs.
+            await self.clock.sleep_ms(REST_MS)
         await until_recorded(
-            lambda: self.queue.release(self.held, not_before_ms=not_before_ms),
+            lambda: self.queue.release(self.held, not_before_ms=self.clock.now_ms()),
             self.clock,
             doing="ending deliveries",
             target=self.held.target,
