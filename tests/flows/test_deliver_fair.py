@@ -92,13 +92,17 @@ async def test_one_that_hangs_with_a_backlog_gives_its_place_back_after_each_att
         await hooks.add(receiver.url("/hangs"), events=["task.processing"])
         await hooks.enqueue(30, event="task.processing")
         receiver.rule = lambda request: HANG if request.path == "/hangs" else FAULTY
-        async with running_engine(bed):
+        async with passing_time(bed):
             # Side by side at first, as nothing is known of it; then one after the other.
             await wait_until(lambda: len(receiver.at("/hangs")) >= FIRST_WIDTH + 2, describing="it")
             began_s = [each.at_s for each in receiver.at("/hangs")][FIRST_WIDTH:]
             await hooks.add(receiver.url("/faulty"))
             await hooks.enqueue(3)
-            await wait_until(lambda: len(receiver.at("/faulty")) == 3, describing="the other")
+            await wait_until(
+                lambda: len(receiver.at("/faulty")) == 3,
+                describing="the other",
+                within_s=30,
+            )
             still_to_come = len(receiver.at("/hangs")) < 30
             await receiver.end()
 
