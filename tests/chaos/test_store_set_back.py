@@ -78,7 +78,7 @@ async def test_a_store_that_was_set_back_is_shut_at_once_until_an_operator_acts(
         # Each has a part in what the copy lacks: a process knows of another's within a second.
         for gateway in gateways:
             await customer.create(gateway, scenario="seconds:0")
-        await wait_until(all_are_sent, describing="the queue to be sent", within_s=20)
+        await wait_until(all_are_sent, describing="the queue to be sent", within_s=60)
         sent, told = len(fleet.vendor.creates()), len(customer.answers)
         right = fleet.folder / f"right-{trial}"
 
