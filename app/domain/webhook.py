@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, Field
 
+from app.domain.api_key import Grace
 from app.domain.ids import Choose, Mode
 from app.domain.tenant import LABEL_CHARACTER, Refused, matching, parsed
 
@@ -171,21 +172,10 @@ class WebhookChange(BaseModel, frozen=True, extra="forbid"):
         return self.model_dump(mode="json", exclude_unset=True)
 
 
-class Rotation(BaseModel, frozen=True, extra="forbid"):
+class Rotation(Grace, frozen=True, extra="forbid"):
     """How long the secret that is replaced signs along, seconds; 0 ends it at once."""
 
     grace_s: Annotated[int, Field(strict=True, ge=0, le=MAX_GRACE_S)] = DEFAULT_GRACE_S
-
-    @classmethod
-    def read(cls, given: Any) -> Self:
-        """Check a wish; missing and null mean a day.
-
-        Raises:
-            Refused: a name is unknown or the value breaks its rule.
-        """
-        if isinstance(given, dict):
-            given = {name: value for name, value in given.items() if value is not None}
-        return parsed(cls, given)
 
 
 class WebhookTest(BaseModel, frozen=True, extra="forbid"):

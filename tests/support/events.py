@@ -65,7 +65,34 @@ class EventText:
             self.events.append(Event(name, json.loads("\n".join(data)), moved))
 
 
-class Listening:
+class _Heard:
+    """What a listener has heard, however it listens."""
+
+    text: EventText
+    is_over: bool
+
+    @property
+    def events(self) -> list[Event]:
+        """The events so far."""
+        return self.text.events
+
+    async def heard(self, count: int = 1, *, within_s: float = 10) -> list[Event]:
+        """Return the events once there are so many."""
+        await wait_until(
+            lambda: len(self.events) >= count, describing=f"{count} events", within_s=within_s
+        )
+        return self.events
+
+    async def hears_where_it_is(self) -> None:
+        """Wait until there is an id to go on from."""
+        await wait_until(lambda: self.text.last_id, describing="an id")
+
+    async def ended(self, *, within_s: float = 10) -> None:
+        """Wait until the gateway has ended the stream, or the connection is gone."""
+        await wait_until(lambda: self.is_over, describing="the stream's end", within_s=within_s)
+
+
+class Listening(_Heard):
     """A stream in the gateway's own process; use it in an `async with`.
 
     `hold` keeps the gateway from writing on, as a client does that does not read. Of a request
@@ -173,28 +200,8 @@ class Listening:
         self.was_cut_off = True
         self.hang_up()
 
-    @property
-    def events(self) -> list[Event]:
-        """The events so far."""
-        return self.text.events
 
-    async def heard(self, count: int = 1, *, within_s: float = 10) -> list[Event]:
-        """Return the events once there are so many."""
-        await wait_until(
-            lambda: len(self.events) >= count, describing=f"{count} events", within_s=within_s
-        )
-        return self.events
-
-    async def hears_where_it_is(self) -> None:
-        """Wait until there is an id to go on from."""
-        await wait_until(lambda: self.text.last_id, describing="an id")
-
-    async def ended(self, *, within_s: float = 10) -> None:
-        """Wait until the gateway has ended the stream."""
-        await wait_until(lambda: self.is_over, describing="the stream's end", within_s=within_s)
-
-
-class SocketListening:
+class SocketListening(_Heard):
     """A stream over a socket, as little of a client as can be; use it in an `async with`.
 
     `was_finished` where the gateway has ended it in order.
@@ -252,23 +259,3 @@ class SocketListening:
         finally:
             self.is_over = True
             self.on_text()
-
-    @property
-    def events(self) -> list[Event]:
-        """The events so far."""
-        return self.text.events
-
-    async def heard(self, count: int = 1, *, within_s: float = 10) -> list[Event]:
-        """Return the events once there are so many."""
-        await wait_until(
-            lambda: len(self.events) >= count, describing=f"{count} events", within_s=within_s
-        )
-        return self.events
-
-    async def hears_where_it_is(self) -> None:
-        """Wait until there is an id to go on from."""
-        await wait_until(lambda: self.text.last_id, describing="an id")
-
-    async def ended(self, *, within_s: float = 10) -> None:
-        """Wait until the gateway has ended the stream, or the connection is gone."""
-        await wait_until(lambda: self.is_over, describing="the stream's end", within_s=within_s)
